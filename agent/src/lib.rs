@@ -1,0 +1,1 @@
+//! The small program on each host.

@@ -1,0 +1,1 @@
+//! Decides who is told what, when, how often, and tells them.

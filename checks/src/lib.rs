@@ -1,0 +1,1 @@
+//! Decides when to look, looks, and judges what was seen.

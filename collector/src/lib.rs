@@ -1,0 +1,1 @@
+//! Polls and takes in: one folder a service; agents' ingest; push protocols.

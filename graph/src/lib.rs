@@ -1,0 +1,1 @@
+//! Draws a description and some series as PNG or SVG.

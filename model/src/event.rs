@@ -1,0 +1,179 @@
+//! What happened to hosts and checks: the entries of the event log.
+//!
+//! `checks` writes them, in one commit with the state that they changed; `alerts` reads the log
+//! from where it left off, so that a kill between the two loses nothing; `web` shows them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CheckId, StateType, Status, Timestamp};
+
+/// One entry of the event log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Place in the log: 1, 2, 3, without holes; key of the record (big-endian).
+    pub sequence: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// To what.
+    pub id: CheckId,
+    /// What happened.
+    pub body: EventBody,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventBody {
+    /// The status or the state type became different.
+    State(Box<StateChange>),
+    /// Somebody took a problem on.
+    Acknowledged {
+        /// The problem.
+        problem: u64,
+        /// Who.
+        author: String,
+        /// What they said.
+        comment: String,
+        /// Stays until OK; otherwise until any change of state.
+        is_sticky: bool,
+        /// When it ends by itself; `None` when it does not.
+        until: Option<Timestamp>,
+    },
+    /// An acknowledgement ended.
+    Unacknowledged {
+        /// The problem.
+        problem: u64,
+        /// Who removed it, or why it ended by itself.
+        author: String,
+    },
+    /// A downtime began to hold.
+    DowntimeStarted {
+        /// The downtime.
+        downtime: u64,
+        /// Who asked for it.
+        author: String,
+        /// Why.
+        comment: String,
+        /// When it will end.
+        until: Timestamp,
+    },
+    /// A downtime ended.
+    DowntimeEnded {
+        /// The downtime.
+        downtime: u64,
+        /// Whether somebody ended it before its time.
+        is_cancelled: bool,
+        /// The status at that moment, and what to say about it.
+        status: Status,
+    },
+    /// The state began to flap.
+    FlappingStarted {
+        /// Weighted share of changes, 0 to 100.
+        percent: f64,
+    },
+    /// The state stopped flapping.
+    FlappingStopped {
+        /// Weighted share of changes, 0 to 100.
+        percent: f64,
+        /// The status in which it came to rest.
+        status: Status,
+    },
+    /// Somebody said something.
+    Commented {
+        /// Who.
+        author: String,
+        /// What.
+        comment: String,
+    },
+}
+
+/// Why a state change was logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// Not OK for the first time, not yet confirmed.
+    SoftProblem,
+    /// OK again before it was confirmed: nobody was told, nobody needs to be.
+    SoftRecovery,
+    /// Confirmed, or a confirmed problem that changed its status.
+    HardProblem,
+    /// A confirmed problem is over.
+    HardRecovery,
+    /// A volatile check's further problem, confirmed again.
+    HardRepeat,
+}
+
+/// A change of state, with all that a notification needs: nothing is looked up later, when it may
+/// have changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StateChange {
+    /// Why it was logged.
+    pub kind: ChangeKind,
+    /// Status before.
+    pub previous: Status,
+    /// Status now.
+    pub status: Status,
+    /// State type now.
+    pub state_type: StateType,
+    /// Which attempt this was, from 1.
+    pub attempt: u32,
+    /// At which attempt a problem becomes hard.
+    pub attempts_max: u32,
+    /// The problem, from its first soft result to its end: sequence number of its first event.
+    /// The recovery carries it too.
+    pub problem: u64,
+    /// When the problem began: its first result that was not OK.
+    pub since: Timestamp,
+    /// First line of output.
+    pub output: String,
+    /// Further lines.
+    pub long_output: String,
+    /// Whether a downtime holds.
+    pub is_in_downtime: bool,
+    /// Whether the problem is acknowledged.
+    pub is_acknowledged: bool,
+    /// Whether the state flaps.
+    pub is_flapping: bool,
+    /// Ancestors that are not up, nearest first: the root is the last.
+    pub blocked_by: Vec<String>,
+    /// What it is about.
+    pub subject: Subject,
+}
+
+/// What is told about a host or check besides its state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The host's address, as configured.
+    pub address: String,
+    /// What to call the host when not by its name; empty when it has no other name.
+    pub alias: String,
+    /// The host's groups.
+    pub groups: Vec<String>,
+    /// Labels for routing.
+    pub labels: BTreeMap<String, String>,
+    /// Contacts named by the check or its host; empty: the routes decide alone.
+    pub contacts: Vec<String>,
+    /// What to do, for whoever is woken.
+    pub notes: String,
+    /// Where more is written; empty when nowhere.
+    pub notes_url: String,
+    /// What to draw, the most telling first.
+    pub graphs: Vec<GraphHint>,
+}
+
+/// An expression worth drawing beside a state change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GraphHint {
+    /// `PromQL`, without the comparison.
+    pub expr: String,
+    /// Title.
+    pub title: String,
+    /// Unit of the values (`bytes`, `seconds`, `percent`, `ratio`), empty for none.
+    pub unit: String,
+    /// Where warning begins.
+    pub warning: Option<f64>,
+    /// Where critical begins.
+    pub critical: Option<f64>,
+}

@@ -1,0 +1,1 @@
+//! Round-robin series and small durable records.
