@@ -22,6 +22,54 @@ pub struct Event {
     pub body: EventBody,
 }
 
+/// The first byte of a written event. A reader refuses what it does not know.
+const EVENT_VERSION: u8 = 1;
+
+impl Event {
+    /// Returns the key of the record in [`crate::Space::Events`]: the sequence number, big-endian,
+    /// so that the order of keys is the order of events.
+    pub fn key(sequence: u64) -> [u8; 8] {
+        sequence.to_be_bytes()
+    }
+
+    /// Returns the record's value: one byte of version (1), then the event as JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: writing to a vector cannot fail, and an event holds no map whose keys are not text.
+    pub fn to_record(&self) -> Vec<u8> {
+        let mut record = vec![EVENT_VERSION];
+        serde_json::to_writer(&mut record, self).expect("an event can always be written as JSON");
+        record
+    }
+
+    /// Reads what [`Event::to_record`] wrote.
+    ///
+    /// Errors: [`EventError`] when the version is another or the JSON is damaged.
+    pub fn from_record(record: &[u8]) -> Result<Self, EventError> {
+        match record.split_first() {
+            Some((&EVENT_VERSION, json)) => {
+                serde_json::from_slice(json).map_err(EventError::Damaged)
+            }
+            version => Err(EventError::Version { version: version.map(|(v, _)| *v) }),
+        }
+    }
+}
+
+/// Why an event could not be read from its record.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// Another program, or a later version of this one, wrote it.
+    #[error("an event of version {version:?} cannot be read, only of version {EVENT_VERSION}")]
+    Version {
+        /// The first byte; `None` when the record is empty.
+        version: Option<u8>,
+    },
+    /// It is not an event.
+    #[error("an event is damaged")]
+    Damaged(#[source] serde_json::Error),
+}
+
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -176,4 +224,31 @@ pub struct GraphHint {
     pub warning: Option<f64>,
     /// Where critical begins.
     pub critical: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_read_back_from_its_record() {
+        let event = Event {
+            sequence: 7,
+            at: Timestamp::from_secs(100),
+            id: CheckId::check("web1", "http"),
+            body: EventBody::FlappingStarted { percent: 31.5 },
+        };
+        let record = event.to_record();
+        assert_eq!(record[0], 1);
+        assert_eq!(Event::from_record(&record).unwrap(), event);
+        assert!(Event::key(255) < Event::key(256));
+    }
+
+    #[test]
+    fn records_of_other_versions_and_damaged_ones_are_refused() {
+        assert!(matches!(Event::from_record(&[]), Err(EventError::Version { version: None })));
+        let of_the_future = Event::from_record(&[2, b'{']);
+        assert!(matches!(of_the_future, Err(EventError::Version { version: Some(2) })));
+        assert!(matches!(Event::from_record(&[1, b'{']), Err(EventError::Damaged(_))));
+    }
 }

@@ -25,7 +25,7 @@ pub mod status;
 pub mod time;
 
 pub use check::{CheckId, CheckResult, Origin, Perfdata, Range, Unit};
-pub use event::{ChangeKind, Event, EventBody, GraphHint, StateChange, Subject};
+pub use event::{ChangeKind, Event, EventBody, EventError, GraphHint, StateChange, Subject};
 pub use graph::{GraphLine, GraphTemplate, LineStyle};
 pub use label::{LabelError, Labels, LabelsBuilder, Matcher, MatcherOp};
 pub use sample::{Batch, Kind, MetricMeta, Sample, UNKNOWN, Width, is_unknown};

@@ -1,0 +1,336 @@
+//! How a check looks: the kinds of probe and their configuration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use noroshi_model::Status;
+
+/// How a check looks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Probe {
+    /// Runs a Nagios plug-in.
+    Plugin(PluginProbe),
+    /// Evaluates an expression over stored series.
+    Expression(ExpressionProbe),
+    /// Asks an HTTP server.
+    Http(Box<HttpProbe>),
+    /// Connects by TCP, and may read a greeting.
+    Tcp(TcpProbe),
+    /// Sends echo requests.
+    Icmp(IcmpProbe),
+    /// Asks a DNS server.
+    Dns(DnsProbe),
+    /// Looks at a TLS server's certificates.
+    Tls(TlsProbe),
+    /// Asks an NTP server what time it is.
+    Ntp(NtpProbe),
+    /// Waits for results from outside.
+    Passive(PassiveProbe),
+}
+
+impl Probe {
+    /// Returns the name of the kind: in views and in the label `kind` of self-metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Plugin(_) => "plugin",
+            Self::Expression(_) => "expression",
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Icmp(_) => "icmp",
+            Self::Dns(_) => "dns",
+            Self::Tls(_) => "tls",
+            Self::Ntp(_) => "ntp",
+            Self::Passive(_) => "passive",
+        }
+    }
+}
+
+/// A plug-in's command line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginProbe {
+    /// Program and arguments; macros (`$HOSTADDRESS$`, `$USER1$`, `$_HOSTX$`) are expanded in each
+    /// by itself, so that no value can become two arguments. A program without slash is searched
+    /// in the folders of Debian's monitoring plug-ins and in `/usr/local/bin:/usr/bin:/bin`.
+    pub argv: Vec<String>,
+    /// `$ARG1$`, `$ARG2$`, ...: macros are expanded in them first.
+    pub arguments: Vec<String>,
+    /// Environment variables added to `PATH` and `LC_ALL=C.UTF-8`; the server's own are not passed.
+    pub env: BTreeMap<String, String>,
+}
+
+/// An expression and how its values are judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpressionProbe {
+    /// `PromQL`.
+    pub expr: String,
+    /// How its values are judged.
+    pub judge: Judge,
+    /// Unit of the values as texts show them: `bytes`, `seconds`, `percent`, `ratio`, or empty.
+    pub unit: String,
+    /// Which labels name a series in the output, such as `mountpoint`. Empty: those that differ.
+    pub name_labels: Vec<String>,
+    /// What is found when there is no data.
+    pub missing: Missing,
+}
+
+/// How an expression's values are judged.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Judge {
+    /// Every series that the expression returns is a problem of this status, as an alert rule of
+    /// Prometheus. A comparison with a number at the top (`x > 100`) becomes a threshold, so that
+    /// the value is shown when all is well too.
+    Firing {
+        /// [`Status::Warning`] or [`Status::Critical`].
+        status: Status,
+    },
+    /// The values are compared.
+    Thresholds {
+        /// When to warn.
+        warning: Option<Threshold>,
+        /// When it is critical.
+        critical: Option<Threshold>,
+    },
+}
+
+/// One threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// On which side of the value the problem lies.
+    pub op: Compare,
+    /// Where the problem begins.
+    pub value: f64,
+    /// Where it ends: a value that is still on the problem's side of this keeps the problem
+    /// (hysteresis). `None`: it ends where it begins.
+    pub leave: Option<f64>,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+impl Compare {
+    /// Tells whether `value` is on the problem's side. NaN never is.
+    pub fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+            Self::Equal => value == limit,
+            Self::NotEqual => !value.is_nan() && value != limit,
+        }
+    }
+}
+
+/// What an expression check finds when there is no data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// UNKNOWN, with the time since when there is none.
+    #[default]
+    Unknown,
+    /// OK: the absence is what is wished for.
+    Ok,
+}
+
+/// An HTTP request and what is wanted of the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpProbe {
+    /// Where to; macros are expanded. `http` or `https`.
+    pub url: String,
+    /// `GET`, `HEAD`, `POST`, ...
+    pub method: String,
+    /// Headers to send; macros are expanded in the values.
+    pub headers: Vec<(String, String)>,
+    /// Body to send.
+    pub body: String,
+    /// User and password for basic authentication; macros are expanded.
+    pub basic_auth: Option<(String, String)>,
+    /// Statuses that are fine; empty: 200 to 399.
+    pub statuses: Vec<u16>,
+    /// Text that the body must hold.
+    pub text: Option<String>,
+    /// Regular expression that the body must match.
+    pub regex: Option<String>,
+    /// How many redirects are followed; 0: a redirect is an answer like any other.
+    pub redirects_max: u8,
+    /// Connect here (`address` or `address:port`) instead of to the name in the URL.
+    pub connect_to: Option<String>,
+    /// Whether a certificate that does not verify is only told, not critical.
+    pub is_insecure: bool,
+    /// Warn when the certificate has fewer days left.
+    pub certificate_days_warning: Option<f64>,
+    /// Critical when the certificate has fewer days left.
+    pub certificate_days_critical: Option<f64>,
+    /// Warn when the whole takes longer.
+    pub warning: Option<Duration>,
+    /// Critical when the whole takes longer.
+    pub critical: Option<Duration>,
+}
+
+impl HttpProbe {
+    /// Makes a GET that wants a status of 200 to 399 and follows no redirect.
+    pub fn get(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            method: "GET".to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
+            basic_auth: None,
+            statuses: Vec::new(),
+            text: None,
+            regex: None,
+            redirects_max: 0,
+            connect_to: None,
+            is_insecure: false,
+            certificate_days_warning: Some(21.0),
+            certificate_days_critical: Some(7.0),
+            warning: None,
+            critical: None,
+        }
+    }
+}
+
+/// A TCP connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TcpProbe {
+    /// Where to: `host:port`; macros are expanded. Without colon it is the port, and the host is
+    /// the check's.
+    pub target: String,
+    /// What to talk once connected.
+    pub protocol: Protocol,
+    /// Warn when it takes longer.
+    pub warning: Option<Duration>,
+    /// Critical when it takes longer.
+    pub critical: Option<Duration>,
+}
+
+/// What is talked over a TCP connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Nothing: a connection is enough.
+    #[default]
+    Connect,
+    /// The greeting must begin with `220`, the answer to `EHLO` with `250`.
+    Smtp,
+    /// The greeting must begin with `* OK` or `* PREAUTH`.
+    Imap,
+    /// The greeting must begin with `+OK`.
+    Pop3,
+    /// The greeting must begin with `SSH-`.
+    Ssh,
+    /// The greeting must begin with `220`.
+    Ftp,
+    /// Sends a text and waits for another.
+    Expect {
+        /// What is sent; may be empty. `\r`, `\n`, `\t` and `\\` are understood.
+        send: String,
+        /// What must come; may be empty.
+        expect: String,
+    },
+}
+
+/// Echo requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IcmpProbe {
+    /// Where to; macros are expanded. Empty: the host's address.
+    pub address: String,
+    /// How many requests, 1 to 100.
+    pub count: u16,
+    /// From one request to the next.
+    pub spacing: Duration,
+    /// Bytes of payload.
+    pub payload_bytes: u16,
+    /// Warn above this share of lost requests, in per cent.
+    pub loss_warning: f64,
+    /// Critical above this share, in per cent.
+    pub loss_critical: f64,
+    /// Warn when the mean round trip takes longer.
+    pub rtt_warning: Option<Duration>,
+    /// Critical when it takes longer.
+    pub rtt_critical: Option<Duration>,
+}
+
+impl Default for IcmpProbe {
+    /// Three requests to the host's address, 100 ms apart; critical when none is answered.
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            count: 3,
+            spacing: Duration::from_millis(100),
+            payload_bytes: 56,
+            loss_warning: 34.0,
+            loss_critical: 99.0,
+            rtt_warning: None,
+            rtt_critical: None,
+        }
+    }
+}
+
+/// A DNS question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsProbe {
+    /// The server: `address` or `address:port`; macros are expanded. Empty: the host's address.
+    pub server: String,
+    /// The name that is asked for.
+    pub name: String,
+    /// `A`, `AAAA`, `MX`, `NS`, `SOA`, `TXT`, `CNAME`, `PTR`, `SRV`.
+    pub record: String,
+    /// Answers of which each must be there; empty: any answer.
+    pub expect: Vec<String>,
+    /// Whether the server must be one with authority for the name.
+    pub is_authoritative: bool,
+    /// Warn when it takes longer.
+    pub warning: Option<Duration>,
+    /// Critical when it takes longer.
+    pub critical: Option<Duration>,
+}
+
+/// A TLS server's certificates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TlsProbe {
+    /// Where to: `host:port`; macros are expanded. Without colon it is the port.
+    pub target: String,
+    /// The name that the certificate must be for; empty: the host of `target`.
+    pub server_name: String,
+    /// Warn when fewer days are left.
+    pub days_warning: f64,
+    /// Critical when fewer days are left.
+    pub days_critical: f64,
+    /// Whether a chain that leads to no known root is only told, not critical.
+    pub is_insecure: bool,
+}
+
+/// A question to an NTP server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NtpProbe {
+    /// The server: `address` or `address:port`; macros are expanded. Empty: the host's address.
+    pub server: String,
+    /// Warn when the clocks differ by more.
+    pub offset_warning: Duration,
+    /// Critical when the clocks differ by more.
+    pub offset_critical: Duration,
+    /// Critical when the server's stratum is greater.
+    pub stratum_max: u8,
+}
+
+/// Results from outside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PassiveProbe {
+    /// After this time without a result the check is stale; `None`: never.
+    pub freshness: Option<Duration>,
+    /// What is found when it is stale; `None`: UNKNOWN. A heartbeat is critical.
+    pub stale: Option<Status>,
+}

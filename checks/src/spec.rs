@@ -1,0 +1,202 @@
+//! What is configured: hosts, the checks on them, and how often they are looked at.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use noroshi_model::{CheckId, GraphHint};
+
+use crate::period::PeriodSpec;
+use crate::probe::Probe;
+
+/// Everything that is watched. Applied as a whole; the difference to what was there is found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Site {
+    /// The hosts. Names are unique; of two with one name the first counts.
+    pub hosts: Vec<HostSpec>,
+    /// The checks. Ids are unique and name a host of `hosts`; others are left out.
+    pub checks: Vec<CheckSpec>,
+    /// Time periods by name.
+    pub periods: BTreeMap<String, PeriodSpec>,
+    /// `$USER1$` to `$USER256$` by number: paths and secrets that command lines use.
+    pub user_macros: BTreeMap<u16, String>,
+}
+
+/// A host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostSpec {
+    /// Its name: unique, without slash.
+    pub name: String,
+    /// What to call it in texts; empty: its name.
+    pub alias: String,
+    /// Where it is reached: address or DNS name.
+    pub address: String,
+    /// Groups it belongs to.
+    pub groups: Vec<String>,
+    /// Hosts through which it is reached. Unreachable when none of them is up.
+    pub parents: Vec<String>,
+    /// Labels for routing and for macros.
+    pub labels: BTreeMap<String, String>,
+    /// Contacts of the host, and of its checks that name none.
+    pub contacts: Vec<String>,
+    /// What to do when it is down.
+    pub notes: String,
+    /// Where more is written; empty when nowhere.
+    pub notes_url: String,
+    /// Custom variables, without the underscore: `RACK` is `$_HOSTRACK$`.
+    pub variables: BTreeMap<String, String>,
+    /// How it is found to be up; `None`: it is taken to be up.
+    pub probe: Option<Probe>,
+    /// When that is done. Unused without `probe`.
+    pub timing: Timing,
+    /// Flap detection.
+    pub flapping: FlappingSpec,
+    /// What to draw beside its state.
+    pub graphs: Vec<GraphHint>,
+    /// What to run when its state changes.
+    pub on_change: Option<HandlerSpec>,
+}
+
+impl HostSpec {
+    /// Makes a host that is taken to be up.
+    pub fn new(name: &str, address: &str) -> Self {
+        Self { name: name.to_owned(), address: address.to_owned(), ..Self::default() }
+    }
+}
+
+/// A check on a host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckSpec {
+    /// Which: host and name.
+    pub id: CheckId,
+    /// How it is looked at.
+    pub probe: Probe,
+    /// When.
+    pub timing: Timing,
+    /// Every confirmed problem result is told again, not only changes.
+    pub is_volatile: bool,
+    /// Contacts; empty: the host's.
+    pub contacts: Vec<String>,
+    /// What to do when it fails.
+    pub notes: String,
+    /// Where more is written; empty when nowhere.
+    pub notes_url: String,
+    /// Labels for routing, above the host's.
+    pub labels: BTreeMap<String, String>,
+    /// Custom variables, without the underscore: `PORT` is `$_SERVICEPORT$`.
+    pub variables: BTreeMap<String, String>,
+    /// What to draw beside its state. An expression check draws itself when this is empty.
+    pub graphs: Vec<GraphHint>,
+    /// Flap detection.
+    pub flapping: FlappingSpec,
+    /// What to run when its state changes.
+    pub on_change: Option<HandlerSpec>,
+}
+
+impl CheckSpec {
+    /// Makes a check with the default timing.
+    pub fn new(id: CheckId, probe: Probe) -> Self {
+        Self {
+            id,
+            probe,
+            timing: Timing::default(),
+            is_volatile: false,
+            contacts: Vec::new(),
+            notes: String::new(),
+            notes_url: String::new(),
+            labels: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            graphs: Vec::new(),
+            flapping: FlappingSpec::default(),
+            on_change: None,
+        }
+    }
+}
+
+/// When a check runs and when its problem is confirmed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timing {
+    /// From one start to the next while its state is confirmed. At least 100 ms.
+    pub interval: Duration,
+    /// From one start to the next while a problem is being confirmed. At least 100 ms.
+    pub retry_interval: Duration,
+    /// When a run is given up. Never more than `interval`: longer ones are cut to it.
+    pub timeout: Duration,
+    /// How many results that are not OK, one after the other, make a problem hard. At least 1.
+    pub attempts_max: u32,
+    /// The time period in which it runs; `None`: always. One that does not exist: always.
+    pub period: Option<String>,
+}
+
+impl Default for Timing {
+    /// Once a minute; a problem is looked at every 15 s and is hard at the third time.
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_mins(1),
+            retry_interval: Duration::from_secs(15),
+            timeout: Duration::from_secs(30),
+            attempts_max: 3,
+            period: None,
+        }
+    }
+}
+
+impl Timing {
+    /// The least interval: a tenth of a second.
+    pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+    /// Returns the timing within its bounds: what the scheduler goes by.
+    pub fn bounded(&self) -> Self {
+        let interval = self.interval.max(Self::INTERVAL_MIN);
+        Self {
+            interval,
+            retry_interval: self.retry_interval.max(Self::INTERVAL_MIN),
+            timeout: self.timeout.clamp(Duration::from_millis(10), interval),
+            attempts_max: self.attempts_max.max(1),
+            period: self.period.clone(),
+        }
+    }
+}
+
+/// When a state counts as flapping.
+///
+/// Source: Nagios Core `base/flapping.c`; thresholds: the program's own defaults in
+/// `include/defaults.h`, which are calmer than those of its sample configuration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FlappingSpec {
+    /// Whether it is looked for at all.
+    pub is_enabled: bool,
+    /// At this weighted share of changes or less it stops. Per cent, 0 to 100.
+    pub low: f64,
+    /// At this share or more it starts. Per cent, 0 to 100.
+    pub high: f64,
+}
+
+impl Default for FlappingSpec {
+    fn default() -> Self {
+        Self { is_enabled: true, low: 20.0, high: 30.0 }
+    }
+}
+
+/// What to run when a state changes, soft or hard (an event handler).
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandlerSpec {
+    /// What.
+    pub action: HandlerAction,
+    /// When it is given up.
+    pub timeout: Duration,
+}
+
+/// What an event handler does. Macros are expanded in every text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HandlerAction {
+    /// Runs a program with arguments, without a shell.
+    Command {
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
+    /// Sends a POST with the state change as JSON.
+    Url {
+        /// Where to.
+        url: String,
+    },
+}
