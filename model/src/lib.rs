@@ -17,6 +17,7 @@
 
 pub mod check;
 pub mod event;
+pub mod frame;
 pub mod graph;
 pub mod label;
 pub mod sample;
