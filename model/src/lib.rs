@@ -20,6 +20,7 @@ pub mod event;
 pub mod frame;
 pub mod graph;
 pub mod label;
+pub mod quantity;
 pub mod sample;
 pub mod seam;
 pub mod status;
@@ -29,6 +30,7 @@ pub use check::{CheckId, CheckResult, Origin, Perfdata, Range, Unit};
 pub use event::{ChangeKind, Event, EventBody, EventError, GraphHint, StateChange, Subject};
 pub use graph::{GraphLine, GraphTemplate, LineStyle};
 pub use label::{LabelError, Labels, LabelsBuilder, Matcher, MatcherOp};
+pub use quantity::{format_duration, format_value, parse_duration};
 pub use sample::{Batch, Kind, MetricMeta, Sample, UNKNOWN, Width, is_unknown};
 pub use seam::{
     BoxFuture, Clock, RecordBatch, RecordError, Records, Refused, Select, SelectError, SeriesData,
