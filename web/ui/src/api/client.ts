@@ -1,0 +1,189 @@
+/** Asks the server. Every call rejects with an {@link ApiError}; a lost session leads to sign-in. */
+
+import type {
+  AgentView,
+  CheckId,
+  CheckView,
+  Event,
+  HostDetail,
+  InstantAnswer,
+  Notification,
+  Overview,
+  PollStatus,
+  RangeAnswer,
+  Role,
+  Session,
+  Token,
+  User,
+} from "./types";
+
+/** How long a call may take, in milliseconds: longer than the server's own limit for a query. */
+const TIMEOUT_MS = 30_000;
+
+export class ApiError extends Error {
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+  /** The server's stable name for the failure, or `unreachable`. */
+  readonly kind: string;
+
+  constructor(status: number, kind: string, message: string) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.kind = kind;
+  }
+}
+
+type Query = Record<string, string | number | null | undefined | string[]>;
+
+/** Says what to show for a caught failure. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Leads to the sign-in page, and back to where the reader was. */
+export function signIn(): void {
+  const here = location.pathname + location.search;
+  location.assign(`/sign-in?next=${encodeURIComponent(here)}`);
+}
+
+export function queryString(query: Query): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === null || value === undefined) continue;
+    for (const item of Array.isArray(value) ? value : [value]) search.append(name, String(item));
+  }
+  const text = search.toString();
+  return text ? `?${text}` : "";
+}
+
+async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const limit = AbortSignal.timeout(TIMEOUT_MS);
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      headers: body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    });
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw new ApiError(0, "unreachable", limit.aborted ? "The server did not answer in time." : "The server cannot be reached.");
+  }
+  if (response.status === 401) {
+    signIn();
+    throw new ApiError(401, "unauthorized", "You are signed out.");
+  }
+  const text = await response.text();
+  if (!response.ok) throw errorFrom(response.status, text);
+  return (text ? JSON.parse(text) : null) as T;
+}
+
+function errorFrom(status: number, text: string): ApiError {
+  try {
+    const parsed = JSON.parse(text) as { error?: { kind?: string; message?: string } | string };
+    const error = parsed.error;
+    if (typeof error === "object" && error.message) return new ApiError(status, error.kind ?? "error", error.message);
+    if (typeof error === "string") return new ApiError(status, "error", error);
+  } catch {
+    // Not JSON: a proxy's page, for example. The status says what can be said.
+  }
+  return new ApiError(status, "error", `The server answered ${status}.`);
+}
+
+const read = <T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> => request<T>("GET", path + queryString(query), undefined, signal);
+const act = (name: string, body: unknown): Promise<unknown> => request("POST", `/api/v1/actions/${name}`, body);
+const target = (id: CheckId): { host: string; check?: string } => (id.check === null ? { host: id.host } : { host: id.host, check: id.check });
+
+export const session = (): Promise<Session> => read("/api/v1/session");
+export const overview = (): Promise<Overview> => read("/api/v1/overview");
+export const host = (name: string, signal?: AbortSignal): Promise<HostDetail> => read(`/api/v1/hosts/${encodeURIComponent(name)}`, {}, signal);
+
+export function check(id: CheckId, signal?: AbortSignal): Promise<{ check: CheckView; events: Event[] }> {
+  return read("/api/v1/check", { ...id }, signal);
+}
+
+export interface EventFilter {
+  host?: string;
+  check?: string | null;
+  before?: number;
+  limit?: number;
+}
+
+export async function events(filter: EventFilter, signal?: AbortSignal): Promise<Event[]> {
+  return (await read<{ events: Event[] }>("/api/v1/events", { ...filter }, signal)).events;
+}
+
+export interface RangeQuery {
+  exprs: string[];
+  /** Seconds since 1970. */
+  start: number;
+  end: number;
+  /** Seconds. */
+  step: number;
+}
+
+export function queryRange(query: RangeQuery, signal?: AbortSignal): Promise<RangeAnswer> {
+  return read("/api/v1/query_range", { expr: query.exprs, start: query.start, end: query.end, step: query.step }, signal);
+}
+
+export function query(expr: string, time?: number, signal?: AbortSignal): Promise<InstantAnswer> {
+  return read("/api/v1/query", { expr, time }, signal);
+}
+
+/** Names of all metrics, for completion. */
+export async function metricNames(signal?: AbortSignal): Promise<string[]> {
+  return (await read<{ data: string[] }>("/prometheus/api/v1/label/__name__/values", {}, signal)).data;
+}
+
+export interface AcknowledgeOptions {
+  comment: string;
+  sticky?: boolean;
+  /** Milliseconds since 1970. */
+  until?: number;
+}
+
+export const acknowledge = (id: CheckId, options: AcknowledgeOptions): Promise<unknown> => act("acknowledge", { ...target(id), ...options });
+export const unacknowledge = (id: CheckId): Promise<unknown> => act("unacknowledge", target(id));
+export const recheck = (id: CheckId): Promise<unknown> => act("recheck", target(id));
+export const comment = (id: CheckId, text: string): Promise<unknown> => act("comment", { ...target(id), comment: text });
+export const cancelDowntime = (downtime: number): Promise<unknown> => act("cancel_downtime", { downtime });
+
+export interface DowntimeOptions {
+  comment: string;
+  duration_seconds: number;
+  start?: number;
+}
+
+export const downtime = (id: CheckId, options: DowntimeOptions): Promise<unknown> => act("downtime", { ...target(id), ...options });
+
+/** Takes the rows of a list that may be given bare or under a name. */
+async function rows<T>(path: string, name: string, query: Query, signal?: AbortSignal): Promise<T[]> {
+  const answer = await read<T[] | Record<string, T[]>>(path, query, signal);
+  return Array.isArray(answer) ? answer : (answer[name] ?? []);
+}
+
+export const notifications = (before?: number | string, signal?: AbortSignal): Promise<Notification[]> =>
+  rows("/api/v1/notifications", "notifications", { before, limit: 100 }, signal);
+export const why = (id: CheckId, signal?: AbortSignal): Promise<Record<string, unknown>[]> => rows("/api/v1/why", "traces", { ...id }, signal);
+export const agents = (signal?: AbortSignal): Promise<AgentView[]> => rows("/api/v1/agents", "agents", {}, signal);
+export const polls = (signal?: AbortSignal): Promise<PollStatus[]> => rows("/api/v1/polls", "polls", {}, signal);
+export const tokens = (signal?: AbortSignal): Promise<Token[]> => rows("/api/v1/tokens", "tokens", {}, signal);
+export const users = (signal?: AbortSignal): Promise<User[]> => rows("/api/v1/users", "users", {}, signal);
+
+export const createToken = (name: string, role: Role): Promise<{ token: string }> => request("POST", "/api/v1/tokens", { name, role });
+export const revokeToken = (name: string): Promise<unknown> => request("DELETE", "/api/v1/tokens", { name });
+export const createUser = (name: string, role: Role, password: string): Promise<unknown> => request("POST", "/api/v1/users", { name, role, password });
+export const removeUser = (name: string): Promise<unknown> => request("DELETE", "/api/v1/users", { name });
+export const reload = (): Promise<unknown> => request("POST", "/api/v1/reload", {});
+
+export function setPassword(password: string, current: string): Promise<unknown> {
+  return request("POST", "/api/v1/account/password", current ? { password, current } : { password });
+}
+
+export async function signOut(): Promise<void> {
+  await fetch("/sign-out", { method: "POST", credentials: "same-origin" });
+  location.assign("/sign-in");
+}

@@ -1,0 +1,276 @@
+/**
+ * What the server's native API gives out and takes, word for word.
+ *
+ * Times are milliseconds since 1970. A number that is not known is `null`, never zero.
+ */
+
+export type Status = "ok" | "warning" | "critical" | "unknown" | "up" | "down" | "unreachable" | "pending";
+export type StateType = "soft" | "hard";
+export type Role = "viewer" | "operator" | "admin" | "agent";
+
+export interface CheckId {
+  host: string;
+  check: string | null;
+}
+
+/** A threshold range of the plug-in guidelines; an open end is `null`. */
+export interface Range {
+  start: number | null;
+  end: number | null;
+  is_inside: boolean;
+}
+
+export interface Perfdata {
+  label: string;
+  value: number | null;
+  /** `none`, `seconds`, `bytes`, `bits`, `percent`, `counter`, or any other as the plug-in wrote it. */
+  unit: string | { other: string };
+  warning: Range | null;
+  critical: Range | null;
+  min: number | null;
+  max: number | null;
+}
+
+export interface GraphHint {
+  expr: string;
+  title: string;
+  unit: string;
+  warning: number | null;
+  critical: number | null;
+}
+
+export interface Acknowledgement {
+  author: string;
+  comment: string;
+  at: number;
+  until: number | null;
+  is_sticky?: boolean;
+}
+
+export interface Downtime {
+  id: number;
+  start: number;
+  end: number;
+  author: string;
+  comment: string;
+  is_active?: boolean;
+  is_of_host?: boolean;
+}
+
+export interface Comment {
+  at: number;
+  author: string;
+  text: string;
+}
+
+export interface CheckView extends CheckId {
+  status: Status;
+  state_type: StateType;
+  attempt: number;
+  attempts_max: number;
+  output: string;
+  long_output: string;
+  perfdata: Perfdata[];
+  since: number | null;
+  last_check: number | null;
+  next_check: number | null;
+  run_time_ms: number | null;
+  latency_ms: number | null;
+  /** The open problem: sequence number of its first event. */
+  problem: number | null;
+  is_acknowledged: boolean;
+  acknowledgement: Acknowledgement | null;
+  is_in_downtime: boolean;
+  downtimes: Downtime[];
+  is_flapping: boolean;
+  flapping_percent: number;
+  /** Hosts that are not up and through which it is reached, nearest first. */
+  blocked_by: string[];
+  kind: string;
+  expr: string | null;
+  argv: string[] | null;
+  interval_ms: number;
+  notes: string;
+  notes_url: string;
+  labels?: Record<string, string>;
+  graphs: GraphHint[];
+  comments: Comment[];
+}
+
+export interface CheckCounts {
+  ok: number;
+  warning: number;
+  critical: number;
+  unknown: number;
+  pending: number;
+}
+
+export interface HostCounts {
+  up: number;
+  down: number;
+  unreachable: number;
+  pending: number;
+}
+
+export interface HostView {
+  name: string;
+  alias: string;
+  address: string;
+  groups: string[];
+  labels: Record<string, string>;
+  parents: string[];
+  state: CheckView;
+  counts: CheckCounts;
+}
+
+export interface ConfigStatus {
+  /** `null`: the built-in configuration. */
+  path: string | null;
+  loaded_at: number | null;
+  /** Of the last reload that failed; empty when all is well. */
+  errors: string[];
+}
+
+export interface Overview {
+  now: number;
+  version: string;
+  started_at: number;
+  counts: { hosts: HostCounts; checks: CheckCounts };
+  problems: CheckView[];
+  hosts: HostView[];
+  config: ConfigStatus;
+  self?: Record<string, unknown>;
+}
+
+export type LineStyle = "line" | "area" | "negative";
+
+export interface GraphLine {
+  expr: string;
+  legend: string;
+  style: LineStyle;
+}
+
+export interface Graph {
+  job: string;
+  id: string;
+  title: string;
+  unit: string;
+  is_stacked: boolean;
+  min: number | null;
+  max: number | null;
+  lines: GraphLine[];
+}
+
+export interface AgentView {
+  host?: string;
+  version?: string;
+  os?: string;
+  address?: string;
+  last_seen?: number | null;
+  [more: string]: unknown;
+}
+
+export interface PollStatus {
+  instance: string;
+  kind: string;
+  [more: string]: unknown;
+}
+
+export interface HostDetail {
+  host: HostView;
+  checks: CheckView[];
+  graphs: Graph[];
+  agent: AgentView | null;
+  polls: PollStatus[];
+}
+
+export interface StateChange {
+  type: "state";
+  kind: "soft_problem" | "soft_recovery" | "hard_problem" | "hard_recovery" | "hard_repeat";
+  previous: Status;
+  status: Status;
+  state_type: StateType;
+  attempt: number;
+  attempts_max: number;
+  problem: number;
+  since: number;
+  output: string;
+  long_output: string;
+  is_in_downtime: boolean;
+  is_acknowledged: boolean;
+  is_flapping: boolean;
+  blocked_by: string[];
+}
+
+export type EventBody =
+  | StateChange
+  | { type: "acknowledged"; problem: number; author: string; comment: string; is_sticky: boolean; until: number | null }
+  | { type: "unacknowledged"; problem: number; author: string }
+  | { type: "downtime_started"; downtime: number; author: string; comment: string; until: number }
+  | { type: "downtime_ended"; downtime: number; is_cancelled: boolean; status: Status }
+  | { type: "flapping_started"; percent: number }
+  | { type: "flapping_stopped"; percent: number; status: Status }
+  | { type: "commented"; author: string; comment: string };
+
+export interface Event {
+  sequence: number;
+  at: number;
+  id: CheckId;
+  body: EventBody;
+}
+
+export interface Session {
+  user: string;
+  role: Role;
+  must_set_password: boolean;
+}
+
+export interface RangeSeries {
+  /** Index of the expression it answers. */
+  query: number;
+  labels: Record<string, string>;
+  /** Aligned on `start + i * step`. */
+  values: (number | null)[];
+}
+
+export interface RangeAnswer {
+  start: number;
+  step: number;
+  series: RangeSeries[];
+  warnings: string[];
+}
+
+export interface InstantAnswer {
+  type: "vector" | "scalar" | "string" | "matrix";
+  result: unknown;
+  warnings: string[];
+}
+
+export interface Notification {
+  id: number | string;
+  at: number;
+  contact: string;
+  channel: string;
+  check: CheckId | string;
+  kind: string;
+  status: Status;
+  subject: string;
+  state: "queued" | "sent" | "failed" | "suppressed";
+  attempts: number;
+  error: string | null;
+}
+
+export interface Token {
+  id?: string;
+  name: string;
+  role: Role;
+  created_at?: number | null;
+  last_used_at?: number | null;
+}
+
+export interface User {
+  name: string;
+  role: Role;
+  created_at?: number | null;
+  last_sign_in_at?: number | null;
+}
