@@ -157,6 +157,12 @@ fn errors_tell_where_and_what() {
         ("up[5]x", "1:6: parse error: unexpected \"x\", expected an operator or the end"),
         ("up[0s]", "1:4: parse error: duration must be greater than 0"),
         ("up{}[5m][5m]", "1:9: parse error: ranges only allowed for vector selectors"),
+    ]);
+}
+
+#[test]
+fn errors_of_meaning_tell_where_and_what() {
+    check_errors(&[
         ("{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"),
         (
             r#"{a=""}"#,
