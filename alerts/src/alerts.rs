@@ -117,7 +117,8 @@ impl Alerts {
     ///
     /// Cancel: what was not committed is decided or sent again after the next start.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        stop.cancelled().await;
+        let pipeline = Arc::clone(&self).run_pipeline(stop.clone());
+        tokio::join!(pipeline, self.run_sender(stop));
     }
 
     /// Returns the decisions about a host or check, newest first, at most `limit`: those up to
@@ -186,9 +187,7 @@ impl Alerts {
         }
         self.commit(batch).map_err(TestError::State)?;
         drop(counters);
-        let now = self.clock.now();
-        self.figures.waiting.lock().extend(numbers.iter().map(|number| (*number, now)));
-        self.queued.notify_one();
+        self.announce(&numbers);
         Ok(numbers)
     }
 

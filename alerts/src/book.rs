@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use noroshi_model::event::EventError;
 use noroshi_model::{
     CheckId, Event, RecordBatch, RecordError, Records, Space, StateChange, Status, Timestamp,
 };
@@ -65,9 +66,6 @@ pub(crate) struct Memory {
     pub(crate) downtimes: BTreeMap<u64, Timestamp>,
     /// Ancestors that were not up at the last change, nearest first.
     pub(crate) blocked_by: Vec<String>,
-    /// The moment since which no ancestor is down any more, while a result newer than it is
-    /// awaited.
-    pub(crate) verify_since: Option<Timestamp>,
 }
 
 /// A hard change, with the event that brought it.
@@ -114,7 +112,7 @@ pub(crate) struct Told {
 }
 
 /// A status that somebody believes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Belief {
     /// The problem.
     pub(crate) problem: u64,
@@ -122,6 +120,15 @@ pub(crate) struct Belief {
     pub(crate) status: Status,
     /// When it was told.
     pub(crate) at: Timestamp,
+    /// Notifications that carried it.
+    pub(crate) by: Vec<u64>,
+}
+
+impl Belief {
+    /// Returns what somebody believes who was told so.
+    pub(crate) fn of(told: &Told) -> Self {
+        Self { problem: told.problem, status: told.status, at: told.at, by: told.by.clone() }
+    }
 }
 
 /// One message to one address.
@@ -407,19 +414,22 @@ pub(crate) fn last_number(
     Ok(found.first().and_then(|(key, _)| number_of_key(key)).unwrap_or(0))
 }
 
+/// An entry of the event log: its number, and what could be read of it.
+pub(crate) type Entry = (u64, Result<Event, EventError>);
+
 /// Returns the events after a sequence number, at most `limit`. An entry that cannot be read is
 /// given as its number alone: it is passed over, and the log goes on.
 pub(crate) fn events_after(
     records: &dyn Records,
     after: u64,
     limit: usize,
-) -> Result<Vec<(u64, Result<Event, serde_json::Error>)>, StateError> {
+) -> Result<Vec<Entry>, StateError> {
     let found = records
         .scan(Space::Events, &[], Some(&after.to_be_bytes()), limit)
         .map_err(|source| StateError::Read { what: "events", source })?;
     Ok(found
         .iter()
-        .filter_map(|(key, bytes)| Some((number_of_key(key)?, serde_json::from_slice(bytes))))
+        .filter_map(|(key, bytes)| Some((number_of_key(key)?, Event::from_record(bytes))))
         .collect())
 }
 

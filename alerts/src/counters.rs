@@ -15,7 +15,7 @@ use crate::view::Stats;
 #[derive(Debug)]
 pub(crate) struct Counters {
     site: String,
-    cursor: Option<u64>,
+    cursor: u64,
     last_notification: u64,
     last_trace: u64,
 }
@@ -27,9 +27,13 @@ impl Counters {
             Some(site) => site,
             None => name_site(records, now)?,
         };
+        let cursor = match book::value(records, Space::Queue, "cursor", book::CURSOR)? {
+            Some(cursor) => cursor,
+            None => crate::pipeline::begin(records)?,
+        };
         Ok(Self {
             site,
-            cursor: book::value(records, Space::Queue, "cursor", book::CURSOR)?,
+            cursor,
             last_notification: book::last_number(
                 records,
                 Space::Queue,
@@ -40,13 +44,13 @@ impl Counters {
         })
     }
 
-    /// Returns the newest event that was decided; `None` before the first start.
-    pub(crate) fn cursor(&self) -> Option<u64> {
+    /// Returns the newest event that was decided.
+    pub(crate) fn cursor(&self) -> u64 {
         self.cursor
     }
 
     pub(crate) fn set_cursor(&mut self, cursor: u64) {
-        self.cursor = Some(cursor);
+        self.cursor = cursor;
     }
 
     /// Returns the next notification's number. A number whose commit failed is not used again
@@ -54,6 +58,14 @@ impl Counters {
     pub(crate) fn next_notification(&mut self) -> u64 {
         self.last_notification += 1;
         self.last_notification
+    }
+
+    pub(crate) fn last_notification(&self) -> u64 {
+        self.last_notification
+    }
+
+    pub(crate) fn last_trace(&self) -> u64 {
+        self.last_trace
     }
 
     pub(crate) fn next_trace(&mut self) -> u64 {
@@ -117,7 +129,7 @@ impl Figures {
         Ok(figures)
     }
 
-    pub(crate) fn stats(&self, now: Timestamp, newest: u64, cursor: Option<u64>) -> Stats {
+    pub(crate) fn stats(&self, now: Timestamp, newest: u64, cursor: u64) -> Stats {
         let waiting = self.waiting.lock();
         let oldest = waiting.values().min().map(|at| now.since(*at).as_secs_f64());
         let delay = self.last_delay.load(Ordering::Relaxed);
@@ -127,7 +139,7 @@ impl Figures {
             failed_total: self.failed.load(Ordering::Relaxed),
             deferred_total: self.deferred.load(Ordering::Relaxed),
             oldest_waiting_seconds: oldest.unwrap_or(0.0),
-            events_behind: cursor.map_or(0, |cursor| newest.saturating_sub(cursor)),
+            events_behind: newest.saturating_sub(cursor),
             last_delay_seconds: (delay >= 0).then_some(delay as f64 / 1000.0),
             graphs_missed_total: self.graphs_missed.load(Ordering::Relaxed),
         }
