@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use noroshi_model::{CheckId, Origin, RecordError, Status, Timestamp};
+use noroshi_model::{CheckId, Origin, Status, Timestamp};
+
+/// How long a comment or an author's name may be. What a person types has no need of more.
+pub const TEXT_BYTES_MAX: usize = 4096;
 
 /// A result that somebody hands in.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,9 +110,9 @@ pub enum ActionError {
         /// The status that was handed in.
         status: Status,
     },
-    /// It could not be written; nothing was changed.
-    #[error("cannot write it down")]
-    Write(#[source] RecordError),
+    /// A text is longer than is kept.
+    #[error("a text may have at most {TEXT_BYTES_MAX} bytes")]
+    TextTooLong,
     /// The server is stopping. Ask again after its start.
     #[error("the checks are stopping")]
     Stopping,

@@ -1,9 +1,20 @@
 //! How a check looks: the kinds of probe and their configuration.
 
+mod expression;
+mod finding;
+mod passive;
+mod plugin;
+pub(crate) mod tcp;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use noroshi_model::Status;
+
+pub(crate) use expression::{Judged, chain};
+pub(crate) use finding::{Finding, Measure};
+pub(crate) use passive::look as look_passive;
+pub(crate) use plugin::look as look_plugin;
 
 /// How a check looks.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +40,11 @@ pub enum Probe {
 }
 
 impl Probe {
+    /// Tells whether it can be asked to look at any time.
+    pub fn is_active(&self) -> bool {
+        !matches!(self, Self::Passive(_))
+    }
+
     /// Returns the name of the kind: in views and in the label `kind` of self-metrics.
     pub fn kind(&self) -> &'static str {
         match self {

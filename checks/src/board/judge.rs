@@ -1,0 +1,415 @@
+//! What results make of the board: states, events, and what follows for parents and children.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use noroshi_model::{
+    ChangeKind, CheckId, CheckResult, EventBody, Origin, StateChange, StateType, Status, Subject,
+    Timestamp,
+};
+
+use super::{Board, HandlerCall};
+use crate::probe::Probe;
+use crate::record;
+use crate::state::{Held, Over, Problem};
+use crate::step::{self, Change, StateStep};
+
+/// How long a confirmed problem waits for its ancestors to be looked at. A page that comes ten
+/// seconds later but names the root is worth more than one that does not.
+const HOLD_MAX: Duration = Duration::from_secs(10);
+/// A host is not looked at again for a check's first failure when it was within this time
+/// (Nagios' `cached_host_check_horizon`).
+const HOST_FRESH: Duration = Duration::from_secs(15);
+
+impl Board {
+    /// Takes a result in. `over`: for an expression check, which series are over a threshold.
+    pub(crate) fn take_result(
+        &mut self,
+        result: &CheckResult,
+        over: Option<BTreeMap<String, Over>>,
+        now: Timestamp,
+        steady: i64,
+    ) {
+        let id = &result.id;
+        let is_blocked = self.is_blocked(id, result.started);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let (before, due) = (entry.state.status, entry.due);
+        let (attempt, state_type) = (entry.state.attempt, entry.state.state_type);
+        let (next, changes) = step::step(&entry.rules, &entry.state, result, is_blocked, now);
+        entry.state = next;
+        if let Some(over) = over {
+            entry.state.over = over;
+        }
+        let is_own = matches!(result.origin, Origin::Active | Origin::Stale);
+        if is_own {
+            entry.is_running = false;
+        }
+        // A result from outside does not put off the next look, but it does put off staleness.
+        let is_passive = matches!(entry.probe.as_deref(), Some(Probe::Passive(_)));
+        let is_planned_anew = is_own || (is_passive && !entry.is_running);
+        let is_moved = (attempt, state_type) != (entry.state.attempt, entry.state.state_type)
+            || before != entry.state.status;
+        let is_up_again = entry.rules.is_host
+            && before.is_some_and(Status::is_problem)
+            && !entry.state.is_problem();
+        if is_up_again {
+            entry.state.not_up_until = Some(result.started);
+        }
+        let is_first_failure = entry.rules.is_host
+            || entry.state.is_being_confirmed() && before.is_none_or(|b| !b.is_problem());
+        if is_planned_anew {
+            self.plan_next(id, due, steady);
+        }
+        let is_logged = !changes.is_empty() || is_moved;
+        for change in changes {
+            self.take_change(id, change, is_blocked, (now, steady));
+        }
+        self.remember(id, is_logged);
+        if id.is_host() {
+            self.follow_host(id, is_up_again, now, steady);
+        } else if is_first_failure && self.entries[id].state.is_problem() {
+            self.look_at_host(id, now, steady);
+        }
+        self.release_held(now, steady);
+    }
+
+    /// Does what one change calls for.
+    fn take_change(
+        &mut self,
+        id: &CheckId,
+        change: Change,
+        is_blocked: bool,
+        (now, steady): (Timestamp, i64),
+    ) {
+        let percent_status = self.entries.get(id).and_then(|entry| entry.state.status);
+        match change {
+            Change::State(change) => {
+                let is_new = change.kind == ChangeKind::HardProblem;
+                let is_held = self.held.contains(id);
+                match change.kind {
+                    // What is held is about to be logged with the state as it then is.
+                    ChangeKind::HardRepeat if is_held => return,
+                    ChangeKind::HardProblem | ChangeKind::HardRepeat => {}
+                    _ => drop(self.held.remove(id)),
+                }
+                if is_new && !is_blocked && self.hold(id, &change, now, steady) {
+                    return;
+                }
+                self.log_state(id, &change, now);
+            }
+            Change::Attempt => self.call_handler(id),
+            Change::AcknowledgementEnded { problem } => {
+                let author = "the state changed".to_owned();
+                self.log(id, EventBody::Unacknowledged { problem, author }, now);
+            }
+            Change::FlappingStarted { percent } => {
+                self.log(id, EventBody::FlappingStarted { percent }, now);
+            }
+            Change::FlappingStopped { percent } => {
+                let status = percent_status.unwrap_or(Status::Unknown);
+                self.log(id, EventBody::FlappingStopped { percent, status }, now);
+            }
+        }
+    }
+
+    /// Holds a confirmed problem back until its ancestors have been looked at.
+    ///
+    /// Returns false when there is nothing to look at or that was done since.
+    fn hold(&mut self, id: &CheckId, change: &StateStep, now: Timestamp, steady: i64) -> bool {
+        let Some(entry) = self.entries.get(id) else { return false };
+        let at = entry.state.finished.unwrap_or(now);
+        let stale = self.ancestors_not_seen_since(id, at);
+        if stale.is_empty() {
+            return false;
+        }
+        for ancestor in stale {
+            self.recheck(&ancestor, steady);
+        }
+        if let Some(entry) = self.entries.get_mut(id) {
+            let (deadline, previous) = match &entry.state.held {
+                Some(held) => (held.deadline, held.change.previous),
+                None => (now + HOLD_MAX, change.previous),
+            };
+            let change = StateStep { previous, ..change.clone() };
+            entry.state.held = Some(Held { change, at, deadline });
+            self.held.insert(id.clone());
+        }
+        true
+    }
+
+    /// Logs the held problems whose ancestors have been looked at, or which waited long enough.
+    pub(crate) fn release_held(&mut self, now: Timestamp, steady: i64) {
+        let mut ready = Vec::new();
+        for id in &self.held {
+            let held = self.entries.get(id).and_then(|entry| entry.state.held.as_ref());
+            match held {
+                None => ready.push(id.clone()),
+                // After a jump of the clock backwards a deadline may be far away.
+                Some(held) if now >= held.deadline || held.deadline.since(now) > HOLD_MAX => {
+                    ready.push(id.clone());
+                }
+                Some(held) if self.ancestors_not_seen_since(id, held.at).is_empty() => {
+                    ready.push(id.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        for id in ready {
+            self.held.remove(&id);
+            self.release(&id, now, steady);
+        }
+    }
+
+    /// Logs one held problem, blocked or not.
+    fn release(&mut self, id: &CheckId, now: Timestamp, steady: i64) {
+        let started = self.entries.get(id).and_then(|entry| entry.state.started).unwrap_or(now);
+        let is_blocked = self.is_blocked(id, started);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let Some(mut held) = entry.state.held.take() else { return };
+        entry.state.is_blocked = is_blocked;
+        if is_blocked && id.is_host() && entry.state.status == Some(Status::Down) {
+            entry.state.status = Some(Status::Unreachable);
+            held.change.status = Status::Unreachable;
+        }
+        self.log_state(id, &held.change, now);
+        self.remember(id, true);
+        if id.is_host() {
+            self.follow_host(id, false, now, steady);
+        }
+    }
+
+    /// Logs a change of state with all that a notification needs.
+    fn log_state(&mut self, id: &CheckId, change: &StateStep, now: Timestamp) {
+        let next = self.log.next();
+        let since = self.entries.get(id).and_then(|e| e.state.started).unwrap_or(now);
+        let blocked_by = self.blocked_by(id, since);
+        let is_hard_problem =
+            change.kind == ChangeKind::HardProblem && change.state_type == StateType::Hard;
+        if is_hard_problem {
+            for (number, downtime, moved) in self.downtimes.begin_flexible(id, now) {
+                self.log_downtime(number, &downtime, moved, now);
+            }
+        }
+        let next = next.max(self.log.next());
+        let is_in_downtime = self.downtimes.holds(id);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let sequence = if change.problem.sequence == 0 { next } else { change.problem.sequence };
+        let problem = Problem { sequence, since: change.problem.since };
+        if entry.state.problem.is_some() {
+            entry.state.problem = Some(problem);
+        }
+        let state = &entry.state;
+        let body = EventBody::State(Box::new(StateChange {
+            kind: change.kind,
+            previous: change.previous,
+            status: change.status,
+            state_type: change.state_type,
+            attempt: change.attempt,
+            attempts_max: entry.rules.attempts_max,
+            problem: problem.sequence,
+            since: problem.since,
+            output: state.output.clone(),
+            long_output: record::cut(&state.long_output, 4096).to_owned(),
+            is_in_downtime,
+            is_acknowledged: state.acknowledgement.is_some(),
+            is_flapping: state.is_flapping,
+            blocked_by,
+            subject: entry.subject(),
+        }));
+        self.log(id, body, now);
+        self.call_handler(id);
+    }
+
+    /// Adds an event to the log.
+    pub(super) fn log(&mut self, id: &CheckId, body: EventBody, now: Timestamp) {
+        let sequence = self.log.append(&mut self.out.batch, now, id, body);
+        self.out.newest = Some(sequence);
+        self.out.updated.insert(id.clone());
+    }
+
+    /// Notes that a state changed: written with the next commit, or when there is time.
+    pub(super) fn remember(&mut self, id: &CheckId, is_urgent: bool) {
+        self.out.updated.insert(id.clone());
+        match self.entries.get(id) {
+            Some(entry) if is_urgent => {
+                record::put_state(&mut self.out.batch, id, &entry.state);
+                self.dirty.remove(id);
+            }
+            _ => drop(self.dirty.insert(id.clone())),
+        }
+    }
+
+    /// Notes that the event handler of a check is to be run, if it has one.
+    fn call_handler(&mut self, id: &CheckId) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let spec = match &entry.check {
+            Some(check) => check.on_change.clone(),
+            None => entry.host.on_change.clone(),
+        };
+        if let (Some(spec), Some(view)) = (spec, self.view(id)) {
+            let call =
+                HandlerCall { id: id.clone(), spec, macros: self.macros(id), view: Box::new(view) };
+            self.out.handlers.push(call);
+        }
+    }
+
+    /// Does what a host's result means for what is reached through it.
+    fn follow_host(&mut self, id: &CheckId, is_up_again: bool, now: Timestamp, steady: i64) {
+        let is_up = self.entries.get(id).is_some_and(|entry| !entry.state.is_problem());
+        if is_up && !is_up_again {
+            return;
+        }
+        let behind = self.behind(id);
+        for child in behind {
+            if is_up {
+                // What failed behind it is verified before anything is said of it.
+                if self.entries.get(&child).is_some_and(|entry| entry.state.is_problem()) {
+                    self.recheck(&child, steady);
+                }
+                continue;
+            }
+            let is_blocked = self.is_blocked(&child, now);
+            let Some(entry) = self.entries.get_mut(&child) else { continue };
+            let (next, changes) = step::reach(&entry.rules, &entry.state, is_blocked, now);
+            entry.state = next;
+            if entry.state.held.is_some() || changes.is_empty() {
+                continue;
+            }
+            for change in changes {
+                self.take_change(&child, change, true, (now, steady));
+            }
+            self.remember(&child, true);
+        }
+    }
+
+    /// Asks for a look at the host of a check that just failed, unless that was just done.
+    fn look_at_host(&mut self, id: &CheckId, now: Timestamp, steady: i64) {
+        let host = CheckId { host: Arc::clone(&id.host), check: None };
+        let seen = self.entries.get(&host).and_then(|entry| entry.state.finished);
+        if seen.is_none_or(|seen| now.since(seen) > HOST_FRESH) {
+            self.recheck(&host, steady);
+        }
+    }
+
+    /// Returns everything that is reached through a host: its checks, its children, theirs.
+    fn behind(&self, id: &CheckId) -> Vec<CheckId> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::from([id.clone()]);
+        let mut hosts = VecDeque::from([id.clone()]);
+        while let Some(host) = hosts.pop_front() {
+            let checks =
+                self.entries.range(host.clone()..).take_while(|(c, _)| c.host == host.host);
+            found.extend(checks.map(|(check, _)| check.clone()).filter(|check| check != id));
+            for child in self.children.get(&host.host).into_iter().flatten() {
+                if seen.insert(child.clone()) {
+                    hosts.push_back(child.clone());
+                }
+            }
+        }
+        found
+    }
+
+    /// Returns the hosts that are not up and through which `id` is reached, nearest first.
+    ///
+    /// Not up: now, or at some time since `since` (a run is judged over its whole length).
+    pub(crate) fn blocked_by(&self, id: &CheckId, since: Timestamp) -> Vec<String> {
+        let mut blocked = Vec::new();
+        let host = CheckId { host: Arc::clone(&id.host), check: None };
+        if !id.is_host() {
+            if !self.was_down(&host, since) {
+                return blocked;
+            }
+            blocked.push(host.host.to_string());
+        }
+        let mut seen = BTreeSet::from([host.clone()]);
+        let mut hosts = VecDeque::from([host]);
+        while let Some(host) = hosts.pop_front() {
+            let parents = self.parents(&host);
+            if parents.is_empty() || !parents.iter().all(|p| self.was_down(p, since)) {
+                continue;
+            }
+            for parent in parents {
+                if seen.insert(parent.clone()) {
+                    blocked.push(parent.host.to_string());
+                    hosts.push_back(parent);
+                }
+            }
+        }
+        blocked
+    }
+
+    /// Tells whether `id` could not be reached at some time since `since`.
+    pub(crate) fn is_blocked(&self, id: &CheckId, since: Timestamp) -> bool {
+        !self.blocked_by(id, since).is_empty()
+    }
+
+    /// Tells whether a host is not up, or was not at some time since `since`.
+    fn was_down(&self, host: &CheckId, since: Timestamp) -> bool {
+        self.entries.get(host).is_some_and(|entry| {
+            entry.state.is_problem() || entry.state.not_up_until.is_some_and(|until| until >= since)
+        })
+    }
+
+    /// Returns the configured parents of a host that there are.
+    fn parents(&self, host: &CheckId) -> Vec<CheckId> {
+        let Some(entry) = self.entries.get(host) else { return Vec::new() };
+        let parents = entry.host.parents.iter().map(|parent| CheckId::host(parent));
+        parents.filter(|parent| self.entries.contains_key(parent)).collect()
+    }
+
+    /// Returns the ancestors of `id` that can be looked at and were not since `at`.
+    fn ancestors_not_seen_since(&self, id: &CheckId, at: Timestamp) -> Vec<CheckId> {
+        let host = CheckId { host: Arc::clone(&id.host), check: None };
+        let mut seen = BTreeSet::from([host.clone()]);
+        let mut stale = Vec::new();
+        let mut hosts = VecDeque::new();
+        if id.is_host() {
+            hosts.extend(self.parents(&host));
+        } else {
+            hosts.push_back(host);
+        }
+        while let Some(ancestor) = hosts.pop_front() {
+            if let Some(entry) = self.entries.get(&ancestor) {
+                let is_active = entry.probe.as_deref().is_some_and(Probe::is_active);
+                if is_active && entry.state.started.is_none_or(|started| started < at) {
+                    stale.push(ancestor.clone());
+                }
+            }
+            for parent in self.parents(&ancestor) {
+                if seen.insert(parent.clone()) {
+                    hosts.push_back(parent);
+                }
+            }
+        }
+        stale
+    }
+}
+
+impl super::Entry {
+    /// Returns what is told of it besides its state.
+    pub(crate) fn subject(&self) -> Subject {
+        let host = &self.host;
+        let mut labels = host.labels.clone();
+        let (mut contacts, mut notes, mut notes_url) =
+            (host.contacts.clone(), host.notes.clone(), host.notes_url.clone());
+        if let Some(check) = &self.check {
+            labels.extend(check.labels.clone());
+            if !check.contacts.is_empty() {
+                contacts.clone_from(&check.contacts);
+            }
+            notes.clone_from(&check.notes);
+            notes_url.clone_from(&check.notes_url);
+        }
+        Subject {
+            address: host.address.clone(),
+            alias: host.alias.clone(),
+            groups: host.groups.clone(),
+            labels,
+            contacts,
+            notes,
+            notes_url,
+            graphs: self.graphs(),
+        }
+    }
+}

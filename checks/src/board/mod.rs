@@ -1,0 +1,421 @@
+//! The board: every check with its spec, its state and when it is due. In memory, without IO.
+//!
+//! `mod.rs` holds the board itself and what is applied to it; `judge.rs` what results make of it;
+//! `mark.rs` what people do to it; `show.rs` what is shown of it. What must become durable or be
+//! told is collected in [`Out`]; whoever changed the board drains it.
+
+mod judge;
+mod mark;
+mod show;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use noroshi_model::time::millis;
+use noroshi_model::{CheckId, RecordBatch, Records, Status, Timestamp};
+
+use crate::log::EventLog;
+use crate::macros::{Facts, Macros};
+use crate::mark::{Comment, Downtimes};
+use crate::probe::{Judged, Probe};
+use crate::record::{self, StateError};
+use crate::schedule::{self, Queue};
+use crate::spec::{CheckSpec, HandlerSpec, HostSpec, Site, Timing};
+use crate::state::{Over, State};
+use crate::step::Rules;
+
+pub(crate) use show::{all_to_wall, to_wall};
+
+/// How long the state of a check that is no longer configured is remembered: a line commented out
+/// and back again costs no history.
+const ORPHAN_AGE_MAX: std::time::Duration = std::time::Duration::from_hours(24 * 30);
+
+/// What applying a site changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Hosts and checks that are new.
+    pub added: usize,
+    /// Hosts and checks that are configured otherwise than before; their states are kept.
+    pub changed: usize,
+    /// Hosts and checks that are gone.
+    pub removed: usize,
+}
+
+/// One host's own check, or one check on a host.
+pub(crate) struct Entry {
+    pub(crate) id: CheckId,
+    pub(crate) host: Arc<HostSpec>,
+    /// `None` for the host itself.
+    pub(crate) check: Option<Arc<CheckSpec>>,
+    /// `None` for a host that is taken to be up.
+    pub(crate) probe: Option<Arc<Probe>>,
+    /// For an expression check: the expression made ready.
+    pub(crate) judged: Option<Arc<Judged>>,
+    pub(crate) timing: Timing,
+    pub(crate) rules: Rules,
+    pub(crate) state: State,
+    phase: u64,
+    /// When it is due, in steady milliseconds; `None`: not planned.
+    pub(crate) due: Option<i64>,
+    pub(crate) is_running: bool,
+    /// Somebody asked for a run while one was under way.
+    wants_rerun: bool,
+}
+
+/// A run to be made.
+pub(crate) struct Job {
+    pub(crate) id: CheckId,
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) timing: Timing,
+    pub(crate) macros: Macros,
+    /// For an expression check: which series are over a threshold.
+    pub(crate) over: BTreeMap<String, Over>,
+    /// For an expression check: the expression made ready.
+    pub(crate) judged: Option<Arc<Judged>>,
+    /// For a passive check: when the last result came.
+    pub(crate) last: Option<Timestamp>,
+    /// When it was due, in steady milliseconds.
+    pub(crate) due: i64,
+}
+
+/// An event handler to be run.
+pub(crate) struct HandlerCall {
+    pub(crate) id: CheckId,
+    pub(crate) spec: HandlerSpec,
+    pub(crate) macros: Macros,
+    /// The view of the check, as JSON for a URL.
+    pub(crate) view: Box<crate::CheckView>,
+}
+
+/// What a change of the board wants written and told.
+#[derive(Default)]
+pub(crate) struct Out {
+    pub(crate) batch: RecordBatch,
+    pub(crate) updated: BTreeSet<CheckId>,
+    pub(crate) handlers: Vec<HandlerCall>,
+    /// Newest event in `batch`.
+    pub(crate) newest: Option<u64>,
+    /// Something is due earlier than before.
+    pub(crate) is_due_sooner: bool,
+}
+
+/// Every check with its state.
+pub(crate) struct Board {
+    pub(crate) entries: BTreeMap<CheckId, Entry>,
+    children: HashMap<Arc<str>, Vec<CheckId>>,
+    pub(crate) queue: Queue,
+    pub(crate) log: EventLog,
+    pub(crate) downtimes: Downtimes,
+    pub(crate) comments: BTreeMap<u64, Comment>,
+    next_mark: u64,
+    /// States of checks that are not configured (any longer).
+    orphans: BTreeMap<CheckId, State>,
+    /// Checks whose confirmed problem waits for its ancestors.
+    held: BTreeSet<CheckId>,
+    /// Checks whose state on disk is behind: times and outputs, nothing that was told.
+    dirty: BTreeSet<CheckId>,
+    user_macros: Arc<BTreeMap<u16, String>>,
+    pub(crate) out: Out,
+}
+
+impl Board {
+    /// Reads what is remembered. Nothing is watched before [`Board::apply`].
+    pub(crate) fn load(records: &dyn Records) -> Result<Self, StateError> {
+        let downtimes = Downtimes { all: record::load_downtimes(records)? };
+        let comments = record::load_comments(records)?;
+        let numbers = downtimes.all.keys().chain(comments.keys());
+        let log = EventLog::load(records)?;
+        // A number that an event still names must not be given again: events are more than marks.
+        let next_mark = numbers.max().map_or(0, |n| *n).max(log.newest()) + 1;
+        Ok(Self {
+            entries: BTreeMap::new(),
+            children: HashMap::new(),
+            queue: Queue::default(),
+            log,
+            downtimes,
+            comments,
+            next_mark,
+            orphans: record::load_states(records)?,
+            held: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            user_macros: Arc::default(),
+            out: Out::default(),
+        })
+    }
+
+    /// Makes the site what is watched. Checks that stay keep their states and their phases.
+    pub(crate) fn apply(&mut self, site: Site, now: Timestamp, steady: i64) -> Applied {
+        self.user_macros = Arc::new(site.user_macros);
+        let mut before = std::mem::take(&mut self.entries);
+        let mut applied = Applied::default();
+        let mut hosts: BTreeMap<String, Arc<HostSpec>> = BTreeMap::new();
+        for host in site.hosts {
+            hosts.entry(host.name.clone()).or_insert_with(|| Arc::new(host));
+        }
+        for host in hosts.values() {
+            let entry = Entry::new(CheckId::host(&host.name), Arc::clone(host), None);
+            self.place(entry, &mut before, &mut applied);
+        }
+        for check in site.checks {
+            let Some(host) = hosts.get(&*check.id.host) else { continue };
+            if check.id.is_host() || self.entries.contains_key(&check.id) {
+                continue;
+            }
+            let entry = Entry::new(check.id.clone(), Arc::clone(host), Some(Arc::new(check)));
+            self.place(entry, &mut before, &mut applied);
+        }
+        applied.removed = before.len();
+        for (id, entry) in before {
+            self.dirty.remove(&id);
+            self.held.remove(&id);
+            record::put_state(&mut self.out.batch, &id, &entry.state);
+            self.orphans.insert(id.clone(), entry.state);
+            self.out.updated.insert(id);
+        }
+        self.forget_orphans(now);
+        self.connect(&hosts);
+        self.plan_all(steady);
+        applied
+    }
+
+    /// Puts an entry on the board with what was known of it before.
+    fn place(
+        &mut self,
+        mut entry: Entry,
+        before: &mut BTreeMap<CheckId, Entry>,
+        applied: &mut Applied,
+    ) {
+        let id = entry.id.clone();
+        if let Some(old) = before.remove(&id) {
+            let is_same = old.host == entry.host && old.check == entry.check;
+            applied.changed += usize::from(!is_same);
+            let is_timed_alike = old.timing == entry.timing && old.probe.is_some();
+            entry.due = old.due.filter(|_| is_timed_alike && entry.probe.is_some());
+            entry.state = old.state;
+            entry.is_running = old.is_running;
+            entry.wants_rerun = old.wants_rerun;
+            if !is_same {
+                self.out.updated.insert(id.clone());
+            }
+        } else {
+            applied.added += 1;
+            if let Some(state) = self.orphans.remove(&id) {
+                entry.state = state;
+            }
+            self.out.updated.insert(id.clone());
+        }
+        if entry.probe.is_none() && entry.state.status.is_none() {
+            entry.state.status = Some(Status::Up);
+        }
+        if entry.state.held.is_some() {
+            self.held.insert(id.clone());
+        }
+        self.entries.insert(id, entry);
+    }
+
+    /// Forgets the states of checks that have not been configured for long.
+    fn forget_orphans(&mut self, now: Timestamp) {
+        let oldest = now - ORPHAN_AGE_MAX;
+        let is_old = |state: &State| state.finished.is_none_or(|finished| finished < oldest);
+        let batch = &mut self.out.batch;
+        self.orphans.retain(|id, state| {
+            if is_old(state) {
+                record::remove_state(batch, id);
+            }
+            !is_old(state)
+        });
+    }
+
+    /// Notes which hosts are reached through which.
+    fn connect(&mut self, hosts: &BTreeMap<String, Arc<HostSpec>>) {
+        self.children.clear();
+        for host in hosts.values() {
+            for parent in &host.parents {
+                let children = self.children.entry(parent.as_str().into()).or_default();
+                children.push(CheckId::host(&host.name));
+            }
+        }
+    }
+
+    /// Plans every entry that has no due time.
+    fn plan_all(&mut self, steady: i64) {
+        self.queue.clear();
+        let is_late = |entry: &Entry| entry.due.is_none() && entry.is_late(steady);
+        let waiting = self.entries.values().filter(|entry| is_late(entry)).count();
+        for entry in self.entries.values_mut() {
+            if entry.due.is_none() && !entry.is_running {
+                entry.due = entry.first_due(waiting, steady);
+            }
+            if let (Some(due), false) = (entry.due, entry.is_running) {
+                self.queue.push(due, entry.id.clone());
+            }
+        }
+        self.out.is_due_sooner = true;
+    }
+
+    /// Takes at most `limit` runs that are due. Each is under way until its result is taken.
+    pub(crate) fn take_due(&mut self, limit: usize, steady: i64) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        while jobs.len() < limit {
+            let Some((due, id)) = self.queue.pop_due(steady) else { break };
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let (Some(probe), false) = (entry.probe.clone(), entry.is_running) else { continue };
+            if entry.due != Some(due) {
+                continue;
+            }
+            entry.is_running = true;
+            entry.wants_rerun = false;
+            let job = Job {
+                id: id.clone(),
+                probe,
+                timing: entry.timing.clone(),
+                over: entry.state.over.clone(),
+                judged: entry.judged.clone(),
+                last: entry.state.finished,
+                due,
+                macros: self.macros(&id),
+            };
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    /// Asks for a run at once. A run under way is followed by another.
+    ///
+    /// Returns whether there is something to run.
+    pub(crate) fn recheck(&mut self, id: &CheckId, steady: i64) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else { return false };
+        if entry.probe.as_deref().is_none_or(|probe| matches!(probe, Probe::Passive(_))) {
+            return false;
+        }
+        entry.wants_rerun = true;
+        if !entry.is_running && entry.due.is_none_or(|due| due > steady) {
+            entry.due = Some(steady);
+            self.queue.push(steady, id.clone());
+            self.out.is_due_sooner = true;
+        }
+        true
+    }
+
+    /// Plans the next run of an entry whose run, due at `due`, has ended.
+    fn plan_next(&mut self, id: &CheckId, due: Option<i64>, steady: i64) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let due = due.unwrap_or(steady);
+        entry.due = match entry.probe.as_deref() {
+            None => None,
+            Some(Probe::Passive(passive)) => passive.freshness.map(|f| steady + millis(f)),
+            Some(_) if entry.wants_rerun => Some(steady),
+            Some(_) if entry.state.is_being_confirmed() => {
+                Some((due + millis(entry.timing.retry_interval)).max(steady))
+            }
+            Some(_) => {
+                let interval = millis(entry.timing.interval);
+                Some(schedule::next_regular(entry.phase, interval, due, steady))
+            }
+        };
+        if let Some(due) = entry.due {
+            self.queue.push(due, id.clone());
+            self.out.is_due_sooner = true;
+        }
+    }
+
+    /// Adds the states that are behind on disk to the batch, at most `limit`.
+    ///
+    /// Returns whether that was all.
+    pub(crate) fn write_dirty(&mut self, limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some(id) = self.dirty.pop_first() else { return true };
+            if let Some(entry) = self.entries.get(&id) {
+                record::put_state(&mut self.out.batch, &id, &entry.state);
+            }
+        }
+        self.dirty.is_empty()
+    }
+
+    /// Returns what macros stand for in the texts of a check or host.
+    pub(crate) fn macros(&self, id: &CheckId) -> Macros {
+        let host_id = CheckId { host: Arc::clone(&id.host), check: None };
+        let facts = |id: &CheckId| self.entries.get(id).map(|e| Facts::new(&e.state, &e.rules));
+        let entry = self.entries.get(id);
+        Macros {
+            host: entry.map(|entry| Arc::clone(&entry.host)).unwrap_or_default(),
+            check: entry.and_then(|entry| entry.check.clone()),
+            host_facts: facts(&host_id).unwrap_or_default(),
+            check_facts: if id.is_host() { None } else { facts(id) },
+            user: Arc::clone(&self.user_macros),
+        }
+    }
+
+    /// Returns a number for a downtime or comment that no other has or had.
+    fn take_mark(&mut self) -> u64 {
+        let number = self.next_mark;
+        self.next_mark += 1;
+        number
+    }
+}
+
+impl Entry {
+    fn new(id: CheckId, host: Arc<HostSpec>, check: Option<Arc<CheckSpec>>) -> Self {
+        let (probe, timing, flapping, is_volatile) = match &check {
+            Some(check) => {
+                (Some(check.probe.clone()), &check.timing, check.flapping, check.is_volatile)
+            }
+            None => (host.probe.clone(), &host.timing, host.flapping, false),
+        };
+        let timing = timing.bounded();
+        let rules = Rules {
+            is_host: id.is_host(),
+            attempts_max: timing.attempts_max,
+            is_volatile,
+            flapping,
+        };
+        let judged = match &probe {
+            Some(Probe::Expression(probe)) => Some(Arc::new(Judged::new(probe))),
+            _ => None,
+        };
+        let (phase, state) = (schedule::phase(&id), State::pending());
+        Self {
+            id,
+            host,
+            check,
+            probe: probe.map(Arc::new),
+            judged,
+            timing,
+            rules,
+            state,
+            phase,
+            due: None,
+            is_running: false,
+            wants_rerun: false,
+        }
+    }
+
+    /// Tells whether its slot was missed while the server was away, or it never ran.
+    fn is_late(&self, steady: i64) -> bool {
+        let is_active = !matches!(self.probe.as_deref(), None | Some(Probe::Passive(_)));
+        let interval = millis(self.timing.interval);
+        is_active
+            && self.state.started.is_none_or(|started| {
+                // The slot that its last run belonged to, and the one after it.
+                started.as_millis() + interval + interval / 2 < steady
+                    || started.as_millis() > steady
+            })
+    }
+
+    /// Returns when it is first due after a start or a change of its timing.
+    fn first_due(&self, waiting: usize, steady: i64) -> Option<i64> {
+        let interval = millis(self.timing.interval);
+        match self.probe.as_deref()? {
+            // A full span of grace: whoever reports may have been away because the server was.
+            Probe::Passive(passive) => passive.freshness.map(|span| steady + millis(span)),
+            _ if self.is_late(steady) => {
+                Some(schedule::first(self.phase, interval, waiting, steady))
+            }
+            _ if self.state.is_being_confirmed() => {
+                let due = self.state.started.map_or(steady, Timestamp::as_millis);
+                Some((due + millis(self.timing.retry_interval)).max(steady))
+            }
+            _ => Some(schedule::slot_after(self.phase, interval, steady)),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The whole of the room: what the programs hold, and the tasks behind it.
+
+use std::sync::Arc;
+
+use noroshi_expr::Engine;
+use noroshi_model::{CheckId, Clock, Event, Records, SeriesSource, Sink, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
+use crate::board::{Applied, Board, all_to_wall, to_wall};
+use crate::log;
+use crate::record::StateError;
+use crate::run::{Runner, from_outside};
+use crate::schedule::Steady;
+use crate::spec::Site;
+use crate::view::{CheckView, Counts, HostView};
+use crate::writer::{Message, Writer};
+
+/// How many results and actions wait for the writer. When it is full, whoever brings one waits.
+const MESSAGES_MAX: usize = 4096;
+/// How many updates a reader of [`Checks::updates`] may be behind before it is told that it lost
+/// some.
+const UPDATES_MAX: usize = 4096;
+
+/// What the room needs of others.
+#[derive(Clone)]
+pub struct Deps {
+    /// Tells the time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Keeps states and events.
+    pub records: Arc<dyn Records>,
+    /// Answers expressions.
+    pub series: Arc<dyn SeriesSource>,
+    /// Takes performance data.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Hosts and checks: runs them, judges what they find, and remembers it.
+pub struct Checks {
+    deps: Deps,
+    board: Arc<Mutex<Board>>,
+    steady: Steady,
+    messages: mpsc::Sender<Message>,
+    /// Taken by the first [`Checks::run`].
+    inbox: Mutex<Option<mpsc::Receiver<Message>>>,
+    committed: watch::Sender<u64>,
+    updates: broadcast::Sender<CheckId>,
+    /// Something is due earlier than the scheduler believes.
+    due: Arc<Notify>,
+    /// There is something to write that came by no message.
+    to_write: Arc<Notify>,
+    engine: Engine,
+}
+
+impl Checks {
+    /// Reads what is remembered. Nothing is watched before [`Checks::apply`], nothing runs before
+    /// [`Checks::run`].
+    pub fn new(deps: Deps) -> Result<Arc<Self>, StateError> {
+        let board = Board::load(&*deps.records)?;
+        let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
+        Ok(Arc::new(Self {
+            steady: Steady::start(deps.clock.now()),
+            committed: watch::Sender::new(board.log.newest()),
+            updates: broadcast::Sender::new(UPDATES_MAX),
+            board: Arc::new(Mutex::new(board)),
+            messages,
+            inbox: Mutex::new(Some(inbox)),
+            due: Arc::default(),
+            to_write: Arc::default(),
+            engine: Engine::default(),
+            deps,
+        }))
+    }
+
+    /// Makes the site what is watched. Checks that stay keep their states and their phases.
+    pub fn apply(&self, site: Site) -> Applied {
+        let (now, steady) = (self.now(), self.steady.now());
+        let applied = self.board.lock().apply(site, now, steady);
+        self.due.notify_one();
+        self.to_write.notify_one();
+        applied
+    }
+
+    /// Runs checks until `stop`; then ends what is under way and writes what is not yet written.
+    ///
+    /// May be called once; a second call returns at once.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let Some(inbox) = self.inbox.lock().take() else { return };
+        let writer = Writer {
+            deps: self.deps.clone(),
+            board: Arc::clone(&self.board),
+            steady: self.steady,
+            committed: self.committed.clone(),
+            updates: self.updates.clone(),
+            due: Arc::clone(&self.due),
+            to_write: Arc::clone(&self.to_write),
+        };
+        let runner = Runner {
+            deps: self.deps.clone(),
+            board: Arc::clone(&self.board),
+            steady: self.steady,
+            messages: self.messages.clone(),
+            due: Arc::clone(&self.due),
+            engine: self.engine.clone(),
+        };
+        // The writer ends after the runner, so that it takes the last results.
+        let writer_stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(writer.run(inbox, writer_stop.clone()));
+        runner.run(stop).await;
+        writer_stop.cancel();
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Returns all hosts, by name.
+    pub fn hosts(&self) -> Vec<HostView> {
+        let mut hosts = self.board.lock().hosts();
+        let (now, steady) = (self.now(), self.steady.now());
+        for host in &mut hosts {
+            to_wall(&mut host.state, now, steady);
+        }
+        hosts
+    }
+
+    /// Returns one host; `None` when there is none of that name.
+    pub fn host(&self, name: &str) -> Option<HostView> {
+        let mut host = self.board.lock().host(name)?;
+        to_wall(&mut host.state, self.now(), self.steady.now());
+        Some(host)
+    }
+
+    /// Returns the checks of a host, by name; empty when there is no such host.
+    pub fn checks_of(&self, host: &str) -> Vec<CheckView> {
+        let checks = self.board.lock().checks_of(host);
+        all_to_wall(checks, self.now(), self.steady.now())
+    }
+
+    /// Returns a check, or a host's own state; `None` when there is none of that name.
+    pub fn check(&self, id: &CheckId) -> Option<CheckView> {
+        let mut view = self.board.lock().view(id)?;
+        to_wall(&mut view, self.now(), self.steady.now());
+        Some(view)
+    }
+
+    /// Returns everything that has a problem, the worst first, of the equally bad the newest.
+    pub fn problems(&self) -> Vec<CheckView> {
+        let problems = self.board.lock().problems();
+        all_to_wall(problems, self.now(), self.steady.now())
+    }
+
+    /// Counts hosts and checks by status.
+    pub fn counts(&self) -> Counts {
+        self.board.lock().counts()
+    }
+
+    /// Returns events, newest first: of one check or of all, with a number below `before`.
+    ///
+    /// At most `limit`, and never more than a thousand. Blocking: it reads records.
+    pub fn events(&self, id: Option<&CheckId>, before: Option<u64>, limit: usize) -> Vec<Event> {
+        let sequences = self.board.lock().log.query(id, before, limit);
+        log::read(&*self.deps.records, &sequences)
+    }
+
+    /// Tells the number of the newest committed event, now and whenever there is a newer one.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
+    /// Tells of which check something shown has changed.
+    pub fn updates(&self) -> broadcast::Receiver<CheckId> {
+        self.updates.subscribe()
+    }
+
+    /// Takes a result in that somebody else found. Ready when it is durable.
+    pub async fn submit(&self, result: PassiveResult) -> Result<(), ActionError> {
+        self.act(move |board, now, steady| {
+            let result = from_outside(result, now)?;
+            if !board.entries.contains_key(&result.id) {
+                return Err(ActionError::NoSuchCheck { id: result.id });
+            }
+            board.take_result(&result, None, now, steady);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Asks for a run at once; a run under way is followed by another.
+    pub async fn recheck(&self, id: &CheckId) -> Result<(), ActionError> {
+        let id = id.clone();
+        self.act(move |board, _, steady| {
+            if !board.entries.contains_key(&id) {
+                return Err(ActionError::NoSuchCheck { id });
+            }
+            board.recheck(&id, steady);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a problem on.
+    pub async fn acknowledge(&self, id: &CheckId, asked: Acknowledge) -> Result<(), ActionError> {
+        let id = id.clone();
+        self.act(move |board, now, _| board.acknowledge(&id, asked, now)).await
+    }
+
+    /// Gives a problem back.
+    pub async fn unacknowledge(&self, id: &CheckId, author: &str) -> Result<(), ActionError> {
+        let (id, author) = (id.clone(), author.to_owned());
+        self.act(move |board, now, _| board.unacknowledge(&id, author, now)).await
+    }
+
+    /// Plans a downtime. Returns its number.
+    pub async fn downtime(&self, asked: Downtime) -> Result<u64, ActionError> {
+        self.act(move |board, now, _| board.plan_downtime(&asked, now)).await
+    }
+
+    /// Ends a downtime, or takes it back before it began.
+    pub async fn cancel_downtime(&self, downtime: u64, author: &str) -> Result<(), ActionError> {
+        tracing::info!(downtime, author, "downtime cancelled");
+        self.act(move |board, now, _| board.cancel_downtime(downtime, now)).await
+    }
+
+    /// Adds a comment.
+    pub async fn comment(&self, id: &CheckId, author: &str, text: &str) -> Result<(), ActionError> {
+        let (id, author, text) = (id.clone(), author.to_owned(), text.to_owned());
+        self.act(move |board, now, _| board.comment(&id, author, text, now)).await
+    }
+
+    /// Lets the writer do something to the board. Ready when what it did is durable.
+    async fn act<T: Send + 'static>(
+        &self,
+        action: impl FnOnce(&mut Board, Timestamp, i64) -> Result<T, ActionError> + Send + 'static,
+    ) -> Result<T, ActionError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Act(Box::new(move |board, now, steady| {
+            let done = action(board, now, steady);
+            Box::new(move || {
+                // Who asked may have gone away; what was asked for is done.
+                drop(reply.send(done));
+            })
+        }));
+        self.messages.send(message).await.map_err(|_| ActionError::Stopping)?;
+        answer.await.unwrap_or(Err(ActionError::Stopping))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.deps.clock.now()
+    }
+}
+
+impl std::fmt::Debug for Checks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checks").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The room as a whole: plug-ins run, states are judged, events are committed.
+
+use std::time::Duration;
+
+use noroshi_model::{ChangeKind, CheckId, EventBody, Origin, StateType, Status};
+
+use crate::harness::House;
+use crate::{
+    Acknowledge, ActionError, CheckSpec, Compare, ExpressionProbe, HostSpec, Judge, Missing,
+    PassiveProbe, PassiveResult, PluginProbe, Probe, Site, Threshold, Timing,
+};
+
+fn plugin(argv: &[&str]) -> Probe {
+    let argv = argv.iter().map(|text| (*text).to_owned()).collect();
+    Probe::Plugin(PluginProbe { argv, ..PluginProbe::default() })
+}
+
+fn passive(id: &str) -> CheckSpec {
+    CheckSpec::new(CheckId::parse(id), Probe::Passive(PassiveProbe::default()))
+}
+
+fn site(checks: Vec<CheckSpec>) -> Site {
+    Site { hosts: vec![HostSpec::new("web1", "127.0.0.1")], checks, ..Site::default() }
+}
+
+async fn submit(house: &House, id: &str, status: Status, output: &str) {
+    let result = PassiveResult {
+        id: CheckId::parse(id),
+        status,
+        output: output.to_owned(),
+        at: None,
+        origin: Origin::Passive,
+    };
+    house.checks.submit(result).await.unwrap();
+}
+
+fn kinds(house: &House, id: &str) -> Vec<ChangeKind> {
+    let mut events = house.checks.events(Some(&CheckId::parse(id)), None, 100);
+    events.reverse();
+    let kind = |body: EventBody| match body {
+        EventBody::State(change) => Some(change.kind),
+        _ => None,
+    };
+    events.into_iter().filter_map(|event| kind(event.body)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_plugin_is_run_and_its_performance_data_become_series() {
+    let probe = plugin(&["/bin/echo", "$HOSTNAME$ is fine | time=250ms;500;1000;0 size=3KB"]);
+    let mut check = CheckSpec::new(CheckId::check("web1", "echo"), probe);
+    check.timing.interval = Duration::from_millis(200);
+    let house = House::start(site(vec![check]));
+    let view = house.wait("web1/echo", |view| view.status.is_some()).await;
+    assert_eq!(view.status, Some(Status::Ok));
+    assert_eq!(view.output, "web1 is fine");
+    assert_eq!(view.perfdata.len(), 2);
+    assert_eq!(view.graphs.len(), 2);
+    assert!(view.next_check.is_some() && view.last_check.is_some());
+    let series = std::sync::Arc::clone(&house.series);
+    house.stop().await;
+    let perfdata = series.newest("noroshi_perfdata");
+    let wanted = [("bytes", 3072.0), ("seconds", 0.25)];
+    let found: Vec<(&str, f64)> =
+        perfdata.iter().map(|(labels, v)| (labels.get("unit").unwrap(), *v)).collect();
+    assert_eq!(found, wanted);
+    assert_eq!(series.newest("noroshi_check_status")[0].1, 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_problem_is_soft_then_hard_then_over_and_a_restart_knows_all_of_it() {
+    let house = House::start(site(vec![passive("web1/job")]));
+    for (status, state_type, attempt) in [
+        (Status::Critical, StateType::Soft, 1),
+        (Status::Critical, StateType::Soft, 2),
+        (Status::Critical, StateType::Hard, 3),
+        (Status::Warning, StateType::Hard, 3),
+    ] {
+        submit(&house, "web1/job", status, "broken").await;
+        let view = house.checks.check(&CheckId::parse("web1/job")).unwrap();
+        assert_eq!(
+            (view.status, view.state_type, view.attempt),
+            (Some(status), state_type, attempt)
+        );
+    }
+    let problem = house.checks.check(&CheckId::parse("web1/job")).unwrap().problem;
+    assert_eq!(problem, Some(1));
+    let (clock, records, series) = house.stop().await;
+
+    let house = House::start_with(site(vec![passive("web1/job")]), clock, records, series);
+    let view = house.checks.check(&CheckId::parse("web1/job")).unwrap();
+    assert_eq!((view.status, view.attempt, view.problem), (Some(Status::Warning), 3, problem));
+    submit(&house, "web1/job", Status::Ok, "fine").await;
+    let want = [
+        ChangeKind::SoftProblem,
+        ChangeKind::HardProblem,
+        ChangeKind::HardProblem,
+        ChangeKind::HardRecovery,
+    ];
+    assert_eq!(kinds(&house, "web1/job"), want);
+    assert_eq!(*house.checks.committed().borrow(), 4);
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_problem_is_acknowledged_and_others_are_not() {
+    let house = House::start(site(vec![passive("web1/job")]));
+    let id = CheckId::parse("web1/job");
+    let asked = Acknowledge {
+        author: "ann".to_owned(),
+        comment: "on it".to_owned(),
+        is_sticky: false,
+        until: None,
+    };
+    let refused = house.checks.acknowledge(&id, asked.clone()).await;
+    assert!(matches!(refused, Err(ActionError::NoProblem { .. })));
+    submit(&house, "web1/job", Status::Critical, "broken").await;
+    house.checks.acknowledge(&id, asked).await.unwrap();
+    let view = house.checks.check(&id).unwrap();
+    assert!(view.is_acknowledged && view.acknowledgement.unwrap().author == "ann");
+    submit(&house, "web1/job", Status::Ok, "fine").await;
+    assert!(!house.checks.check(&id).unwrap().is_acknowledged);
+    let missing = house.checks.recheck(&CheckId::parse("web1/nothing")).await;
+    assert!(matches!(missing, Err(ActionError::NoSuchCheck { .. })));
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expression_is_judged_and_its_threshold_drawn() {
+    let probe = ExpressionProbe {
+        expr: "disk_used_percent".to_owned(),
+        judge: Judge::Thresholds {
+            warning: Some(Threshold { op: Compare::Above, value: 90.0, leave: Some(85.0) }),
+            critical: Some(Threshold { op: Compare::Above, value: 95.0, leave: None }),
+        },
+        unit: "percent".to_owned(),
+        name_labels: vec!["mountpoint".to_owned()],
+        missing: Missing::Unknown,
+    };
+    let mut check = CheckSpec::new(CheckId::check("web1", "disk"), Probe::Expression(probe));
+    check.timing = Timing { attempts_max: 1, interval: Duration::from_secs(10), ..check.timing };
+    let house = House::start(site(vec![check]));
+    let view = house.wait("web1/disk", |view| view.status.is_some()).await;
+    assert_eq!(view.status, Some(Status::Unknown));
+    assert!(view.output.contains("no such series"), "{}", view.output);
+
+    let expected = |value: f64, status: Status| {
+        let now = noroshi_model::Clock::now(&*house.clock);
+        let labels = [("__name__", "disk_used_percent"), ("mountpoint", "/var")];
+        house.series.add(&labels, now, value);
+        status
+    };
+    // Up over the warning, down but not below where it is left, and then below.
+    for (value, status) in [
+        (70.0, Status::Ok),
+        (93.1, Status::Warning),
+        (87.0, Status::Warning),
+        (84.0, Status::Ok),
+        (97.0, Status::Critical),
+        (87.0, Status::Warning),
+    ] {
+        let status = expected(value, status);
+        house.checks.recheck(&CheckId::parse("web1/disk")).await.unwrap();
+        let text = format!("{value}").chars().take(4).collect::<String>();
+        let is_so = |view: &crate::CheckView| view.output.contains(&format!("/var {text}"));
+        let view = house.wait("web1/disk", is_so).await;
+        assert_eq!(view.status, Some(status), "{value}: {}", view.output);
+    }
+    let view = house.checks.check(&CheckId::parse("web1/disk")).unwrap();
+    assert_eq!(view.graphs[0].warning, Some(90.0));
+    assert_eq!(view.graphs[0].expr, "disk_used_percent");
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jump_of_the_wall_clock_neither_stalls_nor_bursts() {
+    let mut check = CheckSpec::new(CheckId::check("web1", "tcp"), plugin(&["/bin/true"]));
+    check.probe = Probe::Expression(ExpressionProbe {
+        expr: "vector(1)".to_owned(),
+        judge: Judge::Thresholds { warning: None, critical: None },
+        unit: String::new(),
+        name_labels: Vec::new(),
+        missing: Missing::Unknown,
+    });
+    check.timing.interval = Duration::from_secs(10);
+    let house = House::start(site(vec![check]));
+    house.wait("web1/tcp", |view| view.status.is_some()).await;
+    for jump in [86_400, -2 * 86_400] {
+        house.clock.jump(jump);
+        let count = house.series.newest_count("noroshi_check_status");
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let runs = house.series.newest_count("noroshi_check_status") - count;
+        assert!((9..=11).contains(&runs), "{runs} runs in 100 s after a jump of {jump} s");
+        let view = house.checks.check(&CheckId::parse("web1/tcp")).unwrap();
+        let ahead = view.next_check.unwrap().since(noroshi_model::Clock::now(&*house.clock));
+        assert!(ahead <= Duration::from_secs(10), "next in {ahead:?}");
+    }
+    house.stop().await;
+}

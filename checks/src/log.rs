@@ -1,0 +1,180 @@
+//! The event log: written in one commit with the states, bounded in number and age.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use noroshi_model::{CheckId, Event, EventBody, RecordBatch, Records, Space, Timestamp};
+
+use crate::record::{StateError, each};
+
+/// How many events are kept. At some 600 bytes each that is 60 MB.
+const EVENTS_MAX: usize = 100_000;
+/// How long an event is kept.
+const AGE_MAX: Duration = Duration::from_hours(24 * 400);
+/// How many events one query reads at most.
+const QUERY_MAX: usize = 1000;
+
+/// Where each event is; the events themselves stay on disk.
+pub(crate) struct EventLog {
+    heads: VecDeque<Head>,
+    by_id: HashMap<CheckId, VecDeque<u64>>,
+    newest: u64,
+}
+
+struct Head {
+    sequence: u64,
+    at: Timestamp,
+    id: CheckId,
+}
+
+impl EventLog {
+    /// Reads which events there are. A damaged one is logged and left out.
+    pub(crate) fn load(records: &dyn Records) -> Result<Self, StateError> {
+        let mut log = Self { heads: VecDeque::new(), by_id: HashMap::new(), newest: 0 };
+        each(records, Space::Events, b"", |key, value| {
+            let number = key.try_into().map(u64::from_be_bytes);
+            log.newest = log.newest.max(number.unwrap_or(0));
+            match Event::from_record(value) {
+                Ok(event) => log.note(event.sequence, event.at, event.id),
+                Err(error) => tracing::error!(%error, "an event cannot be read"),
+            }
+        })?;
+        Ok(log)
+    }
+
+    /// Returns the newest event's sequence number; 0 before the first.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Returns the sequence number that the next event will have.
+    pub(crate) fn next(&self) -> u64 {
+        self.newest + 1
+    }
+
+    /// Adds an event to the batch and returns its sequence number; drops what is too old.
+    pub(crate) fn append(
+        &mut self,
+        batch: &mut RecordBatch,
+        at: Timestamp,
+        id: &CheckId,
+        body: EventBody,
+    ) -> u64 {
+        let sequence = self.next();
+        self.newest = sequence;
+        let event = Event { sequence, at, id: id.clone(), body };
+        batch.put(Space::Events, Event::key(sequence), event.to_record());
+        self.note(sequence, at, id.clone());
+        self.forget(batch, at);
+        sequence
+    }
+
+    /// Reads events, newest first: of one check or of all, older than `before`.
+    ///
+    /// At most `limit`, and never more than a thousand. Those not yet committed are left out.
+    pub(crate) fn query(
+        &self,
+        id: Option<&CheckId>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Vec<u64> {
+        let limit = limit.min(QUERY_MAX);
+        let before = before.unwrap_or(u64::MAX);
+        let Some(id) = id else {
+            let end = self.heads.partition_point(|head| head.sequence < before);
+            return self.heads.range(..end).rev().take(limit).map(|head| head.sequence).collect();
+        };
+        let Some(sequences) = self.by_id.get(id) else { return Vec::new() };
+        let end = sequences.partition_point(|sequence| *sequence < before);
+        sequences.range(..end).rev().take(limit).copied().collect()
+    }
+
+    fn note(&mut self, sequence: u64, at: Timestamp, id: CheckId) {
+        self.by_id.entry(id.clone()).or_default().push_back(sequence);
+        self.heads.push_back(Head { sequence, at, id });
+    }
+
+    /// Removes the oldest events over the bounds; the newest stays, so that numbers go on.
+    fn forget(&mut self, batch: &mut RecordBatch, now: Timestamp) {
+        while self.heads.len() > 1 {
+            let is_over = self.heads.len() > EVENTS_MAX;
+            let Some(oldest) = self.heads.front() else { return };
+            if !is_over && now.since(oldest.at) <= AGE_MAX {
+                return;
+            }
+            batch.remove(Space::Events, Event::key(oldest.sequence));
+            if let Some(sequences) = self.by_id.get_mut(&oldest.id) {
+                sequences.pop_front();
+                if sequences.is_empty() {
+                    self.by_id.remove(&oldest.id);
+                }
+            }
+            self.heads.pop_front();
+        }
+    }
+}
+
+/// Reads the events with these numbers, in their order; those that are not there are left out.
+pub(crate) fn read(records: &dyn Records, sequences: &[u64]) -> Vec<Event> {
+    let mut events = Vec::with_capacity(sequences.len());
+    for sequence in sequences {
+        match records.get(Space::Events, &Event::key(*sequence)) {
+            Ok(Some(record)) => events.extend(Event::from_record(&record)),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, sequence, "an event cannot be read"),
+        }
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use noroshi_model::seam::MemoryRecords;
+
+    use super::*;
+
+    fn append(log: &mut EventLog, records: &MemoryRecords, second: i64, id: &str) -> u64 {
+        let mut batch = RecordBatch::new();
+        let body = EventBody::FlappingStarted { percent: 50.0 };
+        let at = Timestamp::from_secs(second);
+        let sequence = log.append(&mut batch, at, &CheckId::parse(id), body);
+        records.commit(batch).unwrap();
+        sequence
+    }
+
+    #[test]
+    fn events_are_numbered_without_holes_and_found_by_check() {
+        let records = MemoryRecords::new();
+        let mut log = EventLog::load(&records).unwrap();
+        for (second, id) in [(1, "a/x"), (2, "a/y"), (3, "a/x"), (4, "b")] {
+            assert_eq!(append(&mut log, &records, second, id), second as u64);
+        }
+        assert_eq!(log.query(None, None, 3), [4, 3, 2]);
+        assert_eq!(log.query(None, Some(3), 9), [2, 1]);
+        assert_eq!(log.query(Some(&CheckId::parse("a/x")), None, 9), [3, 1]);
+        assert_eq!(log.query(Some(&CheckId::parse("a/x")), Some(3), 9), [1]);
+        assert_eq!(log.query(Some(&CheckId::parse("c")), None, 9), [0_u64; 0]);
+
+        let again = EventLog::load(&records).unwrap();
+        assert_eq!((again.newest(), again.next()), (4, 5));
+        assert_eq!(again.query(Some(&CheckId::parse("a/x")), None, 9), [3, 1]);
+        assert_eq!(read(&records, &[3, 99, 1]).len(), 2);
+    }
+
+    #[test]
+    fn old_events_are_dropped_but_numbers_go_on() {
+        let records = MemoryRecords::new();
+        let mut log = EventLog::load(&records).unwrap();
+        append(&mut log, &records, 0, "a");
+        append(&mut log, &records, 10, "a");
+        // 401 days later both are too old.
+        let later = 401 * 86_400;
+        assert_eq!(append(&mut log, &records, later, "b"), 3);
+        assert_eq!(log.query(None, None, 9), [3]);
+        assert!(log.query(Some(&CheckId::parse("a")), None, 9).is_empty());
+        assert_eq!(records.scan(Space::Events, b"", None, 9).unwrap().len(), 1);
+        // Even when all are too old the newest stays: a restart must not count from 1 again.
+        assert_eq!(append(&mut log, &records, 3 * later, "b"), 4);
+        assert_eq!(EventLog::load(&records).unwrap().next(), 5);
+    }
+}

@@ -1,0 +1,236 @@
+//! Macros: `$HOSTADDRESS$` and its like, expanded in each argument by itself.
+//!
+//! Source: Nagios Core `include/macros.h`, `common/macros.c`. A value is put in as it is and never
+//! expanded again, so that no value can become two arguments or name another macro; there is no
+//! shell whose characters would have to be taken out. The exception is `$ARGn$`, whose text comes
+//! from the configuration: macros in it are expanded first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use noroshi_model::{StateType, Status, Timestamp};
+
+use crate::spec::{CheckSpec, HostSpec};
+use crate::state::State;
+use crate::step::Rules;
+
+/// What macros stand for at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Macros {
+    pub(crate) host: Arc<HostSpec>,
+    pub(crate) check: Option<Arc<CheckSpec>>,
+    pub(crate) host_facts: Facts,
+    pub(crate) check_facts: Option<Facts>,
+    /// `$USERn$`.
+    pub(crate) user: Arc<BTreeMap<u16, String>>,
+}
+
+/// The state of a host or check as macros tell it.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    status: Option<Status>,
+    state_type: StateType,
+    attempt: u32,
+    attempts_max: u32,
+    output: String,
+    long_output: String,
+    since: Option<Timestamp>,
+    last_check: Option<Timestamp>,
+    problem: u64,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        let flapping = crate::spec::FlappingSpec::default();
+        let rules = Rules { is_host: true, attempts_max: 1, is_volatile: false, flapping };
+        Self::new(&State::pending(), &rules)
+    }
+}
+
+impl Facts {
+    pub(crate) fn new(state: &State, rules: &Rules) -> Self {
+        Self {
+            status: state.status,
+            state_type: state.state_type,
+            attempt: state.attempt,
+            attempts_max: rules.attempts_max,
+            output: state.output.clone(),
+            long_output: state.long_output.clone(),
+            since: state.since,
+            last_check: state.started,
+            problem: state.problem.map_or(0, |problem| problem.sequence),
+        }
+    }
+
+    /// Returns what a macro stands for, by its name without `HOST` or `SERVICE`.
+    fn value(&self, name: &str) -> Option<String> {
+        let seconds = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_secs).to_string();
+        Some(match name {
+            "STATE" => self.status.map_or("PENDING".to_owned(), |s| s.as_str().to_uppercase()),
+            "STATEID" => self.status.map_or(0, Status::code).to_string(),
+            "STATETYPE" => match self.state_type {
+                StateType::Soft => "SOFT".to_owned(),
+                StateType::Hard => "HARD".to_owned(),
+            },
+            "ATTEMPT" => self.attempt.to_string(),
+            "MAXATTEMPTS" => self.attempts_max.to_string(),
+            "OUTPUT" => self.output.clone(),
+            "LONGOUTPUT" => self.long_output.clone(),
+            "LASTSTATECHANGE" => seconds(self.since),
+            "LASTCHECK" => seconds(self.last_check),
+            "PROBLEMID" => self.problem.to_string(),
+            _ => return None,
+        })
+    }
+}
+
+impl Macros {
+    /// Expands the macros in one text. What is no macro stays as it is; `$$` is one `$`.
+    pub(crate) fn expand(&self, text: &str, arguments: &[String]) -> String {
+        replace(text, |name| match argument(name, arguments) {
+            Some(argument) => Some(replace(argument, |name| self.value(name))),
+            None => self.value(name),
+        })
+    }
+
+    /// Expands the macros in each argument of a command line.
+    pub(crate) fn expand_all(&self, argv: &[String], arguments: &[String]) -> Vec<String> {
+        argv.iter().map(|text| self.expand(text, arguments)).collect()
+    }
+
+    /// Returns what a macro stands for; `None` when there is none of that name.
+    fn value(&self, name: &str) -> Option<String> {
+        if let Some(number) = name.strip_prefix("USER") {
+            return self.user.get(&number.parse().ok()?).cloned();
+        }
+        if let Some(name) = name.strip_prefix("_HOST") {
+            return custom(&self.host.variables, name).or_else(|| custom(&self.host.labels, name));
+        }
+        if let (Some(name), Some(check)) = (name.strip_prefix("_SERVICE"), &self.check) {
+            return custom(&check.variables, name).or_else(|| custom(&check.labels, name));
+        }
+        self.host_value(name).or_else(|| self.check_value(name))
+    }
+
+    fn host_value(&self, name: &str) -> Option<String> {
+        let host = &*self.host;
+        let or_name = |text: &String| if text.is_empty() { &host.name } else { text }.clone();
+        Some(match name {
+            "HOSTNAME" => host.name.clone(),
+            "HOSTALIAS" | "HOSTDISPLAYNAME" => or_name(&host.alias),
+            "HOSTADDRESS" => or_name(&host.address),
+            "HOSTGROUPNAME" => host.groups.first().cloned().unwrap_or_default(),
+            "HOSTGROUPNAMES" => host.groups.join(","),
+            "HOSTNOTES" => host.notes.clone(),
+            "HOSTNOTESURL" => host.notes_url.clone(),
+            "MAXHOSTATTEMPTS" => self.host_facts.value("MAXATTEMPTS")?,
+            "LONGHOSTOUTPUT" => self.host_facts.value("LONGOUTPUT")?,
+            "LASTHOSTCHECK" => self.host_facts.value("LASTCHECK")?,
+            "LASTHOSTSTATECHANGE" => self.host_facts.value("LASTSTATECHANGE")?,
+            _ => self.host_facts.value(name.strip_prefix("HOST")?)?,
+        })
+    }
+
+    fn check_value(&self, name: &str) -> Option<String> {
+        let (check, facts) = (self.check.as_ref()?, self.check_facts.as_ref()?);
+        Some(match name {
+            "SERVICEDESC" | "SERVICEDISPLAYNAME" => check.id.check.as_ref()?.to_string(),
+            "SERVICENOTES" => check.notes.clone(),
+            "SERVICENOTESURL" => check.notes_url.clone(),
+            "SERVICEISVOLATILE" => u8::from(check.is_volatile).to_string(),
+            "MAXSERVICEATTEMPTS" => facts.value("MAXATTEMPTS")?,
+            "LONGSERVICEOUTPUT" => facts.value("LONGOUTPUT")?,
+            "LASTSERVICECHECK" => facts.value("LASTCHECK")?,
+            "LASTSERVICESTATECHANGE" => facts.value("LASTSTATECHANGE")?,
+            _ => facts.value(name.strip_prefix("SERVICE")?)?,
+        })
+    }
+}
+
+/// Returns the argument that `ARGn` names; empty when the command line has fewer.
+fn argument<'a>(name: &str, arguments: &'a [String]) -> Option<&'a str> {
+    let number: usize = name.strip_prefix("ARG")?.parse().ok()?;
+    Some(arguments.get(number.checked_sub(1)?).map_or("", String::as_str))
+}
+
+/// Finds a custom variable, in any case.
+fn custom(variables: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    variables.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone())
+}
+
+/// Puts values in the place of `$NAME$`.
+fn replace(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let macro_end = after.split_once('$');
+        if let Some(("", after)) = macro_end {
+            out.push('$');
+            rest = after;
+        } else if let Some((value, after)) = macro_end.and_then(|(n, a)| Some((value(n)?, a))) {
+            out.push_str(&value);
+            rest = after;
+        } else {
+            out.push('$');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use noroshi_model::CheckId;
+
+    use super::*;
+    use crate::probe::{PassiveProbe, Probe};
+
+    fn macros() -> Macros {
+        let mut host = HostSpec::new("web1", "192.0.2.7");
+        host.groups = vec!["web".to_owned(), "dmz".to_owned()];
+        host.variables.insert("SNMP_COMMUNITY".to_owned(), "pub lic; rm -rf $USER1$".to_owned());
+        host.labels.insert("site".to_owned(), "tokyo".to_owned());
+        let probe = Probe::Passive(PassiveProbe::default());
+        let mut check = CheckSpec::new(CheckId::check("web1", "disk /var"), probe);
+        check.variables.insert("PORT".to_owned(), "8080".to_owned());
+        Macros {
+            host: Arc::new(host),
+            check: Some(Arc::new(check)),
+            check_facts: Some(Facts::default()),
+            user: Arc::new(BTreeMap::from([(1, "/usr/lib/nagios/plugins".to_owned())])),
+            ..Macros::default()
+        }
+    }
+
+    fn expand(text: &str) -> String {
+        let arguments = ["80".to_owned(), "$HOSTNAME$:$_SERVICEPORT$".to_owned()];
+        macros().expand(text, &arguments)
+    }
+
+    #[test]
+    fn macros_are_expanded_as_in_nagios() {
+        let cases = [
+            ("$USER1$/check_tcp", "/usr/lib/nagios/plugins/check_tcp"),
+            ("$HOSTNAME$ $HOSTADDRESS$ $HOSTALIAS$", "web1 192.0.2.7 web1"),
+            ("$SERVICEDESC$ in $HOSTGROUPNAMES$", "disk /var in web,dmz"),
+            ("-p $ARG1$ $ARG2$ $ARG3$.", "-p 80 web1:8080 ."),
+            ("$HOSTSTATE$ $SERVICESTATEID$ $SERVICESTATETYPE$", "PENDING 0 HARD"),
+            ("$_HOSTSITE$ $_serviceport$", "tokyo $_serviceport$"),
+            ("$SERVICEATTEMPT$/$MAXSERVICEATTEMPTS$", "1/1"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(expand(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_never_expanded_again_and_what_is_no_macro_stays() {
+        assert_eq!(expand("$_HOSTSNMP_COMMUNITY$"), "pub lic; rm -rf $USER1$");
+        assert_eq!(expand("$NOSUCH$ costs $$5 and $HOSTNAME$"), "$NOSUCH$ costs $5 and web1");
+        assert_eq!(expand("^a$"), "^a$");
+        assert_eq!(expand("$"), "$");
+        assert_eq!(expand("$USER99$"), "$USER99$");
+    }
+}

@@ -1,0 +1,93 @@
+//! What a probe found, before anything judges it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use noroshi_model::{Perfdata, Range, Status, Unit};
+
+use crate::state::Over;
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    pub(crate) status: Status,
+    pub(crate) output: String,
+    pub(crate) long_output: String,
+    pub(crate) perfdata: Vec<Perfdata>,
+    /// Values that become series of their own.
+    pub(crate) measures: Vec<Measure>,
+    /// For an expression: which series are over a threshold from now on.
+    pub(crate) over: Option<BTreeMap<String, Over>>,
+}
+
+/// A value that becomes a sample with the check's labels.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measure {
+    /// The metric's name.
+    pub(crate) name: &'static str,
+    /// A label and its value, besides `instance` and `check`.
+    pub(crate) label: Option<(&'static str, &'static str)>,
+    pub(crate) value: f64,
+}
+
+impl Finding {
+    /// Makes a finding that has only a text.
+    pub(crate) fn new(status: Status, output: impl Into<String>) -> Self {
+        Self {
+            status,
+            output: output.into(),
+            long_output: String::new(),
+            perfdata: Vec::new(),
+            measures: Vec::new(),
+            over: None,
+        }
+    }
+
+    /// Makes the finding of a probe that could not tell.
+    pub(crate) fn unknown(output: impl Into<String>) -> Self {
+        Self::new(Status::Unknown, output)
+    }
+
+    /// Makes the status worse, if `status` is worse.
+    pub(crate) fn worsen(&mut self, status: Status) {
+        if status.severity() > self.status.severity() {
+            self.status = status;
+        }
+    }
+}
+
+/// Compares a duration with its limits.
+pub(crate) fn judge_time(
+    time: Duration,
+    warning: Option<Duration>,
+    critical: Option<Duration>,
+) -> Status {
+    if critical.is_some_and(|limit| time > limit) {
+        Status::Critical
+    } else if warning.is_some_and(|limit| time > limit) {
+        Status::Warning
+    } else {
+        Status::Ok
+    }
+}
+
+/// Makes the performance data of a duration.
+pub(crate) fn time_data(
+    label: &str,
+    time: Duration,
+    warning: Option<Duration>,
+    critical: Option<Duration>,
+) -> Perfdata {
+    let range = |limit: Option<Duration>| {
+        limit.map(|limit| Range { start: 0.0, end: limit.as_secs_f64(), is_inside: false })
+    };
+    Perfdata {
+        label: label.to_owned(),
+        value: Some(time.as_secs_f64()),
+        unit: Unit::Seconds,
+        warning: range(warning),
+        critical: range(critical),
+        min: Some(0.0),
+        max: None,
+    }
+}

@@ -1,0 +1,189 @@
+//! The runner: begins what is due, each run in a task of its own, and hands in what it found.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use noroshi_expr::Engine;
+use noroshi_model::{CheckResult, Origin, Status, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::action::{ActionError, PassiveResult};
+use crate::board::{Board, Job};
+use crate::checks::Deps;
+use crate::plugin::understand_passive;
+use crate::probe::{Finding, Probe, look_passive, look_plugin, tcp};
+use crate::schedule::Steady;
+use crate::writer::Message;
+
+/// How many runs are under way at most. Each needs a socket or a pipe or two; the usual limit of
+/// open files is 65,536 under systemd and 1024 elsewhere.
+const RUNS_MAX: usize = 2048;
+/// How many plug-ins run at once. They wait for the network most of the time; a hundred that hang
+/// must not keep the others from running.
+const PLUGINS_MAX: usize = 200;
+/// How many expressions are evaluated at once: they need the processor, not patience.
+const EXPRESSIONS_MAX: usize = 4;
+/// How long the scheduler sleeps when nothing is due.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// Begins what is due.
+pub(crate) struct Runner {
+    pub(crate) deps: Deps,
+    pub(crate) board: Arc<Mutex<Board>>,
+    pub(crate) steady: Steady,
+    pub(crate) messages: mpsc::Sender<Message>,
+    pub(crate) due: Arc<Notify>,
+    pub(crate) engine: Engine,
+}
+
+/// What every run uses.
+struct Tools {
+    deps: Deps,
+    engine: Engine,
+    steady: Steady,
+    messages: mpsc::Sender<Message>,
+    plugins: Semaphore,
+    expressions: Semaphore,
+}
+
+impl Runner {
+    /// Begins what is due until `stop`; then ends what is under way.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let tools = Arc::new(Tools {
+            deps: self.deps,
+            engine: self.engine,
+            steady: self.steady,
+            messages: self.messages,
+            plugins: Semaphore::new(PLUGINS_MAX),
+            expressions: Semaphore::new(EXPRESSIONS_MAX),
+        });
+        let mut runs = JoinSet::new();
+        loop {
+            let (jobs, earliest) = {
+                let mut board = self.board.lock();
+                let jobs = board.take_due(RUNS_MAX - runs.len(), self.steady.now());
+                (jobs, board.queue.earliest())
+            };
+            for job in jobs {
+                runs.spawn(run_one(Arc::clone(&tools), job));
+            }
+            let is_full = runs.len() >= RUNS_MAX;
+            let wake = match earliest {
+                Some(due) if !is_full => self.steady.instant(due),
+                _ => Instant::now() + IDLE,
+            };
+            tokio::select! {
+                () = sleep_until(wake) => {}
+                () = self.due.notified(), if !is_full => {}
+                Some(_) = runs.join_next() => while runs.try_join_next().is_some() {},
+                () = stop.cancelled() => break,
+            }
+        }
+        runs.shutdown().await;
+    }
+}
+
+/// Makes one run and hands in its result.
+async fn run_one(tools: Arc<Tools>, job: Job) {
+    let limit = match &*job.probe {
+        Probe::Plugin(_) => Some(&tools.plugins),
+        Probe::Expression(_) => Some(&tools.expressions),
+        _ => None,
+    };
+    // The semaphores are never closed.
+    let _permit = match limit {
+        Some(limit) => limit.acquire().await.ok(),
+        None => None,
+    };
+    let late = tools.steady.now().saturating_sub(job.due).max(0).unsigned_abs();
+    let started = tools.deps.clock.now();
+    let begun = Instant::now();
+    let looked = AssertUnwindSafe(look(&tools, &job, started)).catch_unwind().await;
+    let finding = looked.unwrap_or_else(|_| {
+        tracing::error!(check = %job.id, "a check panicked; this is a bug in the server");
+        Finding::unknown("the check failed by a bug in the server; its log says more")
+    });
+    let origin = match &*job.probe {
+        Probe::Passive(_) => Origin::Stale,
+        _ => Origin::Active,
+    };
+    let result = CheckResult {
+        id: job.id,
+        status: finding.status,
+        output: finding.output.clone(),
+        long_output: finding.long_output.clone(),
+        perfdata: finding.perfdata.clone(),
+        started,
+        // Measured on the steady clock: a jump of the wall clock makes no run longer or shorter.
+        finished: started + begun.elapsed(),
+        latency: Duration::from_millis(late),
+        origin,
+    };
+    // The writer outlives all runs; when it is gone there is nobody to tell.
+    drop(tools.messages.send(Message::Result(Box::new(result), Box::new(finding))).await);
+}
+
+/// Looks, for no longer than the time-out.
+async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
+    let limit = job.timing.timeout;
+    let native = async {
+        match &*job.probe {
+            Probe::Expression(_) => look_at_expression(tools, job, now).await,
+            Probe::Tcp(probe) => tcp::look(probe, &job.macros).await,
+            Probe::Passive(probe) => look_passive(probe, job.last, now),
+            Probe::Plugin(_) => Finding::unknown("not reached"),
+            _ => Finding::unknown("this kind of probe is not built yet"),
+        }
+    };
+    if let Probe::Plugin(probe) = &*job.probe {
+        return look_plugin(probe, &job.macros, limit).await;
+    }
+    timeout(limit, native).await.unwrap_or_else(|_| {
+        let text = format!("timed out after {} s", limit.as_secs_f64());
+        Finding::new(Status::Critical, text)
+    })
+}
+
+async fn look_at_expression(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
+    let Some(judged) = job.judged.clone() else {
+        return Finding::unknown("the expression is missing");
+    };
+    let (engine, series) = (tools.engine.clone(), Arc::clone(&tools.deps.series));
+    let over = job.over.clone();
+    let looked = tokio::task::spawn_blocking(move || judged.look(&engine, &*series, &over, now));
+    match looked.await {
+        Ok(finding) => finding,
+        Err(_) => Finding::unknown("the evaluation failed by a bug in the server"),
+    }
+}
+
+/// Makes a result of what somebody handed in.
+pub(crate) fn from_outside(
+    handed: PassiveResult,
+    now: Timestamp,
+) -> Result<CheckResult, ActionError> {
+    let (id, status) = (handed.id, handed.status);
+    if status.is_host() != id.is_host() && status.is_host() {
+        return Err(ActionError::WrongStatus { id, status });
+    }
+    let understood = understand_passive(status, &handed.output);
+    // A result from the future would make all later ones look old.
+    let at = handed.at.unwrap_or(now).min(now);
+    Ok(CheckResult {
+        id,
+        status,
+        output: understood.output,
+        long_output: understood.long_output,
+        perfdata: understood.perfdata,
+        started: at,
+        finished: at,
+        latency: Duration::ZERO,
+        origin: handed.origin,
+    })
+}

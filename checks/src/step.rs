@@ -1,0 +1,249 @@
+//! The state machine: what a result makes of a state. Pure; `STATES.md` is its table.
+
+use noroshi_model::{ChangeKind, CheckResult, StateType, Status, Timestamp};
+
+use crate::spec::FlappingSpec;
+use crate::state::{Problem, State};
+
+/// What of a spec the state machine goes by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rules {
+    /// Whether it is a host: up, down, unreachable.
+    pub(crate) is_host: bool,
+    /// How many results that are not OK make a problem hard. At least 1.
+    pub(crate) attempts_max: u32,
+    /// Whether each confirmed problem result is logged again.
+    pub(crate) is_volatile: bool,
+    /// Flap detection.
+    pub(crate) flapping: FlappingSpec,
+}
+
+/// What became different.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    /// The status or the state type.
+    State(StateStep),
+    /// One more attempt of a problem that is not yet confirmed. Not logged; event handlers run.
+    Attempt,
+    /// The acknowledgement ended with the state for which it was given.
+    AcknowledgementEnded {
+        /// The problem it was for.
+        problem: u64,
+    },
+    /// The state began to flap.
+    FlappingStarted {
+        /// Weighted share of changes, 0 to 100.
+        percent: f64,
+    },
+    /// The state stopped flapping.
+    FlappingStopped {
+        /// Weighted share of changes, 0 to 100.
+        percent: f64,
+    },
+}
+
+/// A change of status or state type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StateStep {
+    /// Why it is logged.
+    pub(crate) kind: ChangeKind,
+    /// Status before.
+    pub(crate) previous: Status,
+    /// Status now.
+    pub(crate) status: Status,
+    /// State type now.
+    pub(crate) state_type: StateType,
+    /// Which attempt this was.
+    pub(crate) attempt: u32,
+    /// The problem that it is about, the one that just ended included.
+    pub(crate) problem: Problem,
+}
+
+/// Judges a result: returns the state after it and what became different, in order.
+///
+/// `is_blocked`: at some time from the start of the run to now, an ancestor was not up (for a
+/// check: its host; for a host: all its parents).
+pub(crate) fn step(
+    rules: &Rules,
+    state: &State,
+    result: &CheckResult,
+    is_blocked: bool,
+    now: Timestamp,
+) -> (State, Vec<Change>) {
+    let mut next = state.clone();
+    next.output.clone_from(&result.output);
+    next.long_output.clone_from(&result.long_output);
+    next.perfdata.clone_from(&result.perfdata);
+    next.started = Some(result.started);
+    next.finished = Some(result.finished);
+    next.latency = result.latency;
+
+    let status = seen(rules, result.status, is_blocked);
+    let mut changes = judge(rules, &mut next, status, is_blocked, now);
+    detect_flapping(rules, &mut next, &mut changes);
+    (next, changes)
+}
+
+/// Makes a host that is down unreachable when its ancestors went down after its own result.
+///
+/// The other way round needs a fresh result: after an ancestor is back, a child is verified.
+pub(crate) fn reach(
+    rules: &Rules,
+    state: &State,
+    is_blocked: bool,
+    now: Timestamp,
+) -> (State, Vec<Change>) {
+    let mut next = state.clone();
+    let mut changes = Vec::new();
+    if rules.is_host && is_blocked && state.status == Some(Status::Down) {
+        change_status(&mut next, Status::Unreachable, now);
+        let kind = match next.state_type {
+            StateType::Hard => ChangeKind::HardProblem,
+            StateType::Soft => ChangeKind::SoftProblem,
+        };
+        next.is_blocked |= next.state_type == StateType::Hard;
+        log(&next, kind, Status::Down, &mut changes);
+    }
+    (next, changes)
+}
+
+/// Returns the status that a result means: a host is up, down or unreachable.
+fn seen(rules: &Rules, found: Status, is_blocked: bool) -> Status {
+    if !rules.is_host {
+        return found;
+    }
+    match found {
+        Status::Ok | Status::Warning | Status::Up => Status::Up,
+        _ if is_blocked => Status::Unreachable,
+        _ => Status::Down,
+    }
+}
+
+/// Moves `next` on to `status` and returns what became different.
+fn judge(
+    rules: &Rules,
+    next: &mut State,
+    status: Status,
+    is_blocked: bool,
+    now: Timestamp,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let fine = if rules.is_host { Status::Up } else { Status::Ok };
+    let previous = next.status.unwrap_or(fine);
+    let was_problem = previous.is_problem();
+    if !status.is_problem() {
+        recover(next, previous, status, now, &mut changes);
+        return changes;
+    }
+    // A check is not retried while its host cannot answer: it is confirmed at once.
+    let is_sure = is_blocked && !rules.is_host;
+    let is_anew = !was_problem || (next.is_blocked && !is_blocked);
+    if is_anew {
+        next.problem = next.problem.or(Some(Problem { sequence: 0, since: now }));
+        next.is_blocked = false;
+        next.attempt = 1;
+    } else if next.state_type == StateType::Soft {
+        next.attempt = (next.attempt + 1).min(rules.attempts_max);
+    }
+    let was_hard = was_problem && !is_anew && next.state_type == StateType::Hard;
+    let is_hard = was_hard || is_sure || next.attempt >= rules.attempts_max;
+    next.state_type = if is_hard { StateType::Hard } else { StateType::Soft };
+    if previous != status {
+        end_acknowledgement(next, false, &mut changes);
+    }
+    change_status(next, status, now);
+
+    let kind = match (is_hard, was_hard) {
+        (true, false) => Some(ChangeKind::HardProblem),
+        (true, true) if previous != status => Some(ChangeKind::HardProblem),
+        (true, true) => rules.is_volatile.then_some(ChangeKind::HardRepeat),
+        (false, _) if is_anew || previous != status => Some(ChangeKind::SoftProblem),
+        (false, _) => None,
+    };
+    match kind {
+        Some(kind) => {
+            next.is_blocked |= is_hard && is_blocked && kind == ChangeKind::HardProblem;
+            log(next, kind, previous, &mut changes);
+        }
+        None if !is_hard => changes.push(Change::Attempt),
+        None => {}
+    }
+    changes
+}
+
+/// Ends a problem, if there is one.
+fn recover(
+    next: &mut State,
+    previous: Status,
+    status: Status,
+    now: Timestamp,
+    changes: &mut Vec<Change>,
+) {
+    let was_hard = next.state_type == StateType::Hard;
+    next.attempt = 1;
+    next.state_type = StateType::Hard;
+    change_status(next, status, now);
+    if previous.is_problem() {
+        // A problem that was never logged as hard was told to nobody: its end is a soft one.
+        let is_told = was_hard && next.held.take().is_none();
+        let kind = if is_told { ChangeKind::HardRecovery } else { ChangeKind::SoftRecovery };
+        log(next, kind, previous, changes);
+        end_acknowledgement(next, true, changes);
+    }
+    next.problem = None;
+    next.is_blocked = false;
+}
+
+/// Sets the status and the moment since when.
+fn change_status(next: &mut State, status: Status, now: Timestamp) {
+    if next.status != Some(status) {
+        next.status = Some(status);
+        next.since = Some(now);
+    }
+}
+
+/// Notes a change of state.
+fn log(next: &State, kind: ChangeKind, previous: Status, changes: &mut Vec<Change>) {
+    if let (Some(problem), Some(status)) = (next.problem, next.status) {
+        let (state_type, attempt) = (next.state_type, next.attempt);
+        changes.push(Change::State(StateStep {
+            kind,
+            previous,
+            status,
+            state_type,
+            attempt,
+            problem,
+        }));
+    }
+}
+
+/// Ends the acknowledgement: at any change of state a normal one, at the end of the problem each.
+fn end_acknowledgement(next: &mut State, is_over: bool, changes: &mut Vec<Change>) {
+    if next.acknowledgement.as_ref().is_some_and(|given| is_over || !given.is_sticky) {
+        next.acknowledgement = None;
+        let problem = next.problem.map_or(0, |problem| problem.sequence);
+        changes.push(Change::AcknowledgementEnded { problem });
+    }
+}
+
+/// Records the state for flap detection and compares with the thresholds.
+///
+/// Only confirmed states and soft recoveries count (Nagios Core, `check_for_service_flapping`);
+/// both are hard or not a problem here.
+fn detect_flapping(rules: &Rules, next: &mut State, changes: &mut Vec<Change>) {
+    let Some(status) = next.status else { return };
+    if next.is_being_confirmed() {
+        return;
+    }
+    next.history.push(status);
+    let percent = next.history.percent();
+    if !rules.flapping.is_enabled {
+        next.is_flapping = false;
+    } else if !next.is_flapping && percent >= rules.flapping.high {
+        next.is_flapping = true;
+        changes.push(Change::FlappingStarted { percent });
+    } else if next.is_flapping && percent <= rules.flapping.low {
+        next.is_flapping = false;
+        changes.push(Change::FlappingStopped { percent });
+    }
+}

@@ -1,0 +1,268 @@
+//! The writer: the one task that changes the board, commits what changed, and tells of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use noroshi_model::{
+    Batch, CheckId, CheckResult, Kind, Labels, MetricMeta, RecordBatch, Sample, Timestamp,
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::board::{Board, HandlerCall, Out};
+use crate::checks::Deps;
+use crate::handler;
+use crate::probe::{Finding, Measure, chain};
+use crate::schedule::Steady;
+
+/// How many messages are taken in one commit.
+const BATCH_MAX: usize = 512;
+/// How often downtimes and held problems are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// How often the states that are behind on disk are written: what a kill may lose of times and
+/// outputs. States and events that matter are written at once.
+const FLUSH_EVERY: Duration = Duration::from_secs(15);
+/// How many states are written in one commit.
+const FLUSH_MAX: usize = 1000;
+/// How long the writer waits before it tries again to commit.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How many batches of performance data wait for the store; a further one is dropped and counted.
+const SAMPLES_MAX: usize = 64;
+/// How many event handlers run at once; further ones wait.
+const HANDLERS_MAX: usize = 16;
+/// How many event handlers wait; a further one is dropped and logged.
+const HANDLERS_WAITING_MAX: usize = 1024;
+
+/// Does something to the board; what it returns is called when that is durable.
+pub(crate) type Action =
+    Box<dyn FnOnce(&mut Board, Timestamp, i64) -> Box<dyn FnOnce() + Send> + Send>;
+
+/// What the writer is told.
+pub(crate) enum Message {
+    /// A run has ended.
+    Result(Box<CheckResult>, Box<Finding>),
+    /// Somebody wants something done.
+    Act(Action),
+}
+
+/// The one task that changes the board.
+pub(crate) struct Writer {
+    pub(crate) deps: Deps,
+    pub(crate) board: Arc<Mutex<Board>>,
+    pub(crate) steady: Steady,
+    pub(crate) committed: watch::Sender<u64>,
+    pub(crate) updates: broadcast::Sender<CheckId>,
+    pub(crate) due: Arc<Notify>,
+    pub(crate) to_write: Arc<Notify>,
+}
+
+/// What of one round is done after the commit.
+#[derive(Default)]
+struct Round {
+    replies: Vec<Box<dyn FnOnce() + Send>>,
+    samples: Vec<Sample>,
+}
+
+/// Where it goes that is not committed here.
+struct Outlets {
+    samples: mpsc::Sender<Batch>,
+    handlers: mpsc::Sender<HandlerCall>,
+}
+
+impl Writer {
+    /// Takes messages until `stop`, then what is left, and writes every state once more.
+    pub(crate) async fn run(self, mut inbox: mpsc::Receiver<Message>, stop: CancellationToken) {
+        let (samples, publishing) = mpsc::channel(SAMPLES_MAX);
+        let (handlers, handling) = mpsc::channel(HANDLERS_WAITING_MAX);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(publish(Arc::clone(&self.deps.sink), publishing));
+        tasks.spawn(handler::run_all(handling, HANDLERS_MAX, stop.clone()));
+        let outlets = Outlets { samples, handlers };
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut flushes = interval(FLUSH_EVERY);
+        flushes.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut messages = Vec::with_capacity(BATCH_MAX);
+        loop {
+            let (mut is_flush, mut is_stop) = (false, false);
+            tokio::select! {
+                _ = inbox.recv_many(&mut messages, BATCH_MAX) => {}
+                _ = ticks.tick() => {}
+                _ = flushes.tick() => is_flush = true,
+                () = self.to_write.notified() => {}
+                () = stop.cancelled() => {
+                    is_stop = true;
+                    inbox.close();
+                    while let Ok(message) = inbox.try_recv() {
+                        messages.push(message);
+                    }
+                }
+            }
+            let round = self.take(&mut messages);
+            let out = std::mem::take(&mut self.board.lock().out);
+            self.finish(round, out, &outlets, is_stop).await;
+            if is_flush || is_stop {
+                self.flush(is_stop).await;
+            }
+            if is_stop {
+                break;
+            }
+        }
+        drop(outlets);
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Lets the messages change the board.
+    fn take(&self, messages: &mut Vec<Message>) -> Round {
+        let (now, steady) = (self.deps.clock.now(), self.steady.now());
+        let mut round = Round::default();
+        let mut board = self.board.lock();
+        for message in messages.drain(..) {
+            match message {
+                Message::Result(result, finding) => {
+                    add_samples(&mut round.samples, &result, &finding.measures);
+                    board.take_result(&result, finding.over, now, steady);
+                }
+                Message::Act(action) => round.replies.push(action(&mut board, now, steady)),
+            }
+        }
+        board.tick(now);
+        board.release_held(now, steady);
+        round
+    }
+
+    /// Commits what changed and tells of it.
+    async fn finish(&self, round: Round, out: Out, outlets: &Outlets, is_final: bool) {
+        if out.is_due_sooner {
+            self.due.notify_one();
+        }
+        if !self.commit(out.batch, is_final).await {
+            return;
+        }
+        if let Some(newest) = out.newest {
+            self.committed.send_replace(newest);
+        }
+        for id in out.updated {
+            // Nobody may be listening.
+            drop(self.updates.send(id));
+        }
+        for reply in round.replies {
+            reply();
+        }
+        for call in out.handlers {
+            let id = call.id.clone();
+            if outlets.handlers.try_send(call).is_err() {
+                tracing::error!(check = %id, "event handler not run: too many wait");
+            }
+        }
+        if !round.samples.is_empty() {
+            let batch = Batch { samples: round.samples, metas: metas(), ..Batch::default() };
+            let count = batch.samples.len();
+            if outlets.samples.try_send(batch).is_err() {
+                tracing::warn!(samples = count, "performance data dropped: the store is behind");
+            }
+        }
+    }
+
+    /// Makes a batch durable, however long it takes; false only when that failed at the stop.
+    async fn commit(&self, batch: RecordBatch, is_final: bool) -> bool {
+        if batch.is_empty() {
+            return true;
+        }
+        loop {
+            let (records, copy) = (Arc::clone(&self.deps.records), batch.clone());
+            let committed = tokio::task::spawn_blocking(move || records.commit(copy)).await;
+            match committed {
+                Ok(Ok(())) => return true,
+                Ok(Err(error)) => {
+                    tracing::error!(error = chain(&error), "cannot write states and events");
+                }
+                Err(error) => tracing::error!(%error, "writing states and events panicked"),
+            }
+            if is_final {
+                return false;
+            }
+            sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// Writes the states that are behind on disk.
+    async fn flush(&self, is_final: bool) {
+        loop {
+            let (is_all, batch) = {
+                let mut board = self.board.lock();
+                let is_all = board.write_dirty(FLUSH_MAX);
+                (is_all, std::mem::take(&mut board.out.batch))
+            };
+            if !self.commit(batch, is_final).await || is_all {
+                return;
+            }
+        }
+    }
+}
+
+/// Hands performance data to the store, one batch after the other.
+async fn publish(sink: Arc<dyn noroshi_model::Sink>, mut batches: mpsc::Receiver<Batch>) {
+    while let Some(batch) = batches.recv().await {
+        if let Err(error) = sink.submit(batch).await {
+            tracing::warn!(reason = error.as_str(), "performance data not taken");
+        }
+    }
+}
+
+/// Adds the samples of one result: its status, its performance data, its times.
+fn add_samples(samples: &mut Vec<Sample>, result: &CheckResult, measures: &[Measure]) {
+    let check = result.id.check.as_deref().unwrap_or("");
+    let instance = &*result.id.host;
+    let mut add = |name: &str, further: &[(&str, &str)], value: f64| {
+        let own = [("__name__", name), ("instance", instance), ("check", check)];
+        let labels = Labels::new(own.iter().chain(further).copied());
+        samples.push(Sample { labels, at: result.finished, value });
+    };
+    add("noroshi_check_status", &[], f64::from(result.status.code()));
+    if result.origin == noroshi_model::Origin::Active {
+        let run_time = result.finished.since(result.started);
+        add("noroshi_check_run_seconds", &[], run_time.as_secs_f64());
+        add("noroshi_check_latency_seconds", &[], result.latency.as_secs_f64());
+    }
+    for item in &result.perfdata {
+        let value = item.value.unwrap_or(noroshi_model::UNKNOWN);
+        add("noroshi_perfdata", &[("label", &item.label), ("unit", item.unit.as_str())], value);
+    }
+    for measure in measures {
+        match measure.label {
+            Some(label) => add(measure.name, &[label], measure.value),
+            None => add(measure.name, &[], measure.value),
+        }
+    }
+}
+
+/// Describes the series that checks write.
+fn metas() -> Vec<MetricMeta> {
+    let meta = |name: &str, unit: &str, help: &str| MetricMeta {
+        name: name.to_owned(),
+        kind: Kind::Gauge,
+        unit: unit.to_owned(),
+        help: help.to_owned(),
+    };
+    vec![
+        meta(
+            "noroshi_check_status",
+            "",
+            "What a check found: 0 OK, 1 warning, 2 critical, 3 unknown.",
+        ),
+        meta("noroshi_check_run_seconds", "seconds", "How long the run of a check took."),
+        meta("noroshi_check_latency_seconds", "seconds", "How late the run of a check began."),
+        meta(
+            "noroshi_perfdata",
+            "",
+            "Performance data of a check, in the base unit of label unit.",
+        ),
+        meta("probe_success", "", "Whether a probe found what it should: 1 or 0."),
+        meta("probe_duration_seconds", "seconds", "How long a probe took."),
+        meta("probe_http_duration_seconds", "seconds", "How long a phase of an HTTP probe took."),
+    ]
+}
