@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use noroshi_model::{CheckId, Clock, RecordBatch, Records, SeriesSource, Space, Status, Timestamp};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{self, Letter, Notification, StateError};
@@ -38,6 +38,8 @@ pub struct Alerts {
     /// sender writes down, happen one after another.
     pub(crate) counters: Mutex<Counters>,
     pub(crate) figures: Figures,
+    /// Bounds how many graphs are in work.
+    pub(crate) drawing: Arc<Semaphore>,
     /// Told when something was queued or the server became another.
     pub(crate) queued: Notify,
 }
@@ -86,6 +88,7 @@ impl Alerts {
             active: RwLock::new(Arc::new(active)),
             counters: Mutex::new(counters),
             figures,
+            drawing: Arc::new(Semaphore::new(crate::picture::DRAWN_AT_ONCE_MAX)),
             queued: Notify::new(),
         }))
     }

@@ -238,6 +238,7 @@ pub(crate) fn difference(before: &Config, after: &Config) -> Applied {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::smtp;
 
     fn contact(name: &str, email: &str) -> Contact {
         Contact {
@@ -246,18 +247,6 @@ mod tests {
             pager: Vec::new(),
             statuses: StatusFilter::default(),
             zone: TimeZone::UTC,
-        }
-    }
-
-    fn smtp() -> Smtp {
-        Smtp {
-            host: "mail.example.net".to_owned(),
-            port: 587,
-            security: Security::Starttls,
-            user: Some("noroshi".to_owned()),
-            password: Secret::new("hunter2"),
-            from: "Noroshi <noroshi@example.net>".to_owned(),
-            ca_pem: None,
         }
     }
 

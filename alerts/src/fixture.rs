@@ -1,8 +1,14 @@
 //! Values that tests begin with.
 
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
 use noroshi_model::{
     ChangeKind, CheckId, Event, EventBody, StateChange, StateType, Status, Subject, Timestamp,
 };
+
+use crate::book::Told;
+use crate::config::{Contact, Secret, Security, Smtp, StatusFilter};
 
 /// Returns a change with plain values.
 pub(crate) fn change(kind: ChangeKind, status: Status) -> Box<StateChange> {
@@ -29,4 +35,40 @@ pub(crate) fn change(kind: ChangeKind, status: Status) -> Box<StateChange> {
 /// Returns an event, one second a sequence number.
 pub(crate) fn event(sequence: u64, id: &CheckId, body: EventBody) -> Event {
     Event { sequence, at: Timestamp::from_secs(sequence as i64), id: id.clone(), body }
+}
+
+/// Returns a contact with one address who wants everything.
+pub(crate) fn contact(name: &str) -> Contact {
+    Contact {
+        name: name.to_owned(),
+        email: vec![format!("{name}@example.net")],
+        pager: Vec::new(),
+        statuses: StatusFilter::default(),
+        zone: TimeZone::UTC,
+    }
+}
+
+/// Returns what somebody was told at second 0.
+pub(crate) fn told(status: Status) -> Told {
+    Told {
+        problem: 1,
+        status,
+        at: Timestamp::from_secs(0),
+        by: vec![1],
+        before: None,
+        threads: BTreeMap::new(),
+    }
+}
+
+/// Returns a server that nobody connects to.
+pub(crate) fn smtp() -> Smtp {
+    Smtp {
+        host: "mail.example.net".to_owned(),
+        port: 587,
+        security: Security::Starttls,
+        user: Some("noroshi".to_owned()),
+        password: Secret::new("hunter2"),
+        from: "Noroshi <noroshi@example.net>".to_owned(),
+        ca_pem: None,
+    }
 }
