@@ -52,10 +52,15 @@ pub(crate) enum Computed {
 }
 
 impl Vector {
-    /// Makes a vector of those columns that have a value; `reason` tells why when none has.
+    /// Makes a vector of those columns that have a value; `reason` tells why when none has
+    /// (`None`: there were values, and the operation left none of them).
     pub(crate) fn new(mut columns: Vec<Column>, reason: Absence) -> Self {
         columns.retain(|column| !column.values.iter().all(|value| is_unknown(*value)));
-        let absence = if columns.is_empty() { reason } else { Absence::None };
+        let absence = match (columns.is_empty(), reason) {
+            (false, _) => Absence::None,
+            (true, Absence::None) => Absence::EmptyByComparison,
+            (true, reason) => reason,
+        };
         Self { columns, absence }
     }
 }

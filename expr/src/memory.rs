@@ -67,19 +67,16 @@ fn moments(segment: &Segment) -> &[i64] {
     }
 }
 
-/// Returns the part of a segment inside a span; `None` when there is none.
-fn cut(segment: &Segment, after: i64, until: i64) -> Option<Segment> {
+/// Returns the part of a segment inside a span; `None` when there is none. Of rows longer than
+/// the window there is one more.
+fn cut(segment: &Segment, after: i64, until: i64, window: i64) -> Option<Segment> {
     let at = moments(segment);
-    // A row belongs to the span when any of it does.
-    let (from, to) = match segment {
-        Segment::Raw(_) => {
-            (at.partition_point(|at| *at <= after), at.partition_point(|at| *at <= until))
-        }
-        Segment::Rows(rows) => (
-            at.partition_point(|at| *at <= after),
-            at.partition_point(|at| *at - rows.step < until),
-        ),
+    let after = match segment {
+        Segment::Rows(rows) if rows.step > window => after + window - rows.step,
+        _ => after,
     };
+    let from = at.partition_point(|at| *at <= after);
+    let to = at.partition_point(|at| *at <= until);
     if from >= to {
         return None;
     }
@@ -107,10 +104,11 @@ impl SeriesSource for MemorySeries {
             return Err(SelectError::MatchesEverything);
         }
         let (after, until) = (request.after.as_millis(), request.until.as_millis());
+        let window = noroshi_model::time::millis(request.window);
         let (mut found, mut samples) = (Vec::new(), 0);
         for (labels, segments) in self.matching(&request.matchers) {
             let segments: Vec<Segment> =
-                segments.iter().filter_map(|segment| cut(segment, after, until)).collect();
+                segments.iter().filter_map(|segment| cut(segment, after, until, window)).collect();
             samples += segments.iter().map(|segment| moments(segment).len()).sum::<usize>();
             if samples > request.samples_max {
                 return Err(SelectError::TooManySamples { samples_max: request.samples_max });
@@ -130,8 +128,9 @@ impl SeriesSource for MemorySeries {
         limit: usize,
     ) -> Result<Vec<Labels>, SelectError> {
         let (after, until) = (after.as_millis(), until.as_millis());
-        let has_sample =
-            |segments: &[Segment]| segments.iter().any(|s| cut(s, after, until).is_some());
+        let has_sample = |segments: &[Segment]| {
+            segments.iter().any(|s| cut(s, after, until, i64::MAX).is_some())
+        };
         let found = self.matching(matchers).filter(|(_, segments)| has_sample(segments));
         Ok(found.map(|(labels, _)| labels.clone()).take(limit).collect())
     }

@@ -68,7 +68,9 @@ pub struct Select {
     /// may answer with rows of an archive whose step is not larger than this.
     pub step: Duration,
     /// The window that each result will look back over (`[5m]`, or the lookback of an instant
-    /// selector). Rows coarser than the window would leave holes.
+    /// selector). Rows coarser than the window would leave holes; where no finer ones are left,
+    /// the answer reaches back by one of them: it begins with the row that ends after
+    /// `after + window - step of the row`.
     pub window: Duration,
     /// The answer may hold at most this many samples and row values in all.
     pub samples_max: usize,

@@ -214,6 +214,10 @@ fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
             return rank.min(count);
         }
         if bucket.bound > value {
+            // Nothing can be interpolated in a bucket without end.
+            if start == f64::NEG_INFINITY {
+                return bucket.count.min(count);
+            }
             let share = (value - start) / (bucket.bound - start);
             let inside = rank + (bucket.count - rank) * share;
             return inside.min(count);

@@ -76,12 +76,8 @@ impl Context<'_> {
 
     /// Warns when a row holds the moment but ends later, so that an older value was taken.
     fn warn_of_cut_row(&self, points: &Points, newest: usize, moment: i64, selector: &Selector) {
-        let Some(rows) = &points.rows else { return };
-        let is_cut = rows.start.get(newest + 1).is_some_and(|start| {
-            *start < moment && points.at[newest] < moment && points.row_length(newest + 1) > 0
-        });
-        if is_cut {
-            let step = duration::format(points.row_length(newest + 1));
+        if let Some(row) = points.row_cut_at(moment, newest + 1) {
+            let step = duration::format(row);
             self.warn(format!(
                 "{selector} is read from archived rows of {step}: a moment inside a row shows the \
                  value at the end of the row before"

@@ -124,8 +124,7 @@ pub(crate) fn replace(mut vector: Vector, texts: &[String]) -> Result<Vector, Ev
         found.expand(replacement, &mut value);
         column.labels = column.labels.to_builder().set(destination, &value).build();
     }
-    check_unique(&vector.columns)?;
-    Ok(vector)
+    merged(vector)
 }
 
 /// Evaluates `label_join` with dst, separator, src...
@@ -145,8 +144,7 @@ pub(crate) fn join(mut vector: Vector, texts: &[String]) -> Result<Vector, EvalE
         let value = values.join(separator);
         column.labels = column.labels.to_builder().set(destination, &value).build();
     }
-    check_unique(&vector.columns)?;
-    Ok(vector)
+    merged(vector)
 }
 
 fn check_label(name: &str, function: &str) -> Result<(), EvalError> {

@@ -230,6 +230,21 @@ impl Points {
         self
     }
 
+    /// Returns the length of the row that a moment cuts, if it cuts one; `next` is the index of
+    /// the first point later than the moment.
+    ///
+    /// The source may have left out a row that ends later than what was asked for.
+    pub(crate) fn row_cut_at(&self, moment: i64, next: usize) -> Option<i64> {
+        let rows = self.rows.as_ref()?;
+        let newest = next.checked_sub(1)?;
+        if let Some(start) = rows.start.get(next) {
+            return (*start < moment).then_some(self.row_length(next));
+        }
+        let length = self.row_length(newest);
+        let since = moment - self.at[newest];
+        (since > 0 && since < length).then_some(length)
+    }
+
     /// Returns how long the row at an index is; 0 for a sample.
     pub(crate) fn row_length(&self, index: usize) -> i64 {
         self.rows.as_ref().map_or(0, |rows| self.at[index] - rows.start[index])

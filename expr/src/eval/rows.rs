@@ -83,8 +83,7 @@ impl Sliding<'_> {
         }
         seen.has_widened |= is_widened;
         let cuts_first = self.rows.start[from] < after;
-        let cuts_next = self.rows.start.get(to).is_some_and(|start| *start < until);
-        seen.has_cut |= cuts_first || cuts_next;
+        seen.has_cut |= cuts_first || self.points.row_cut_at(until, to).is_some();
         Some(Part { from, to, after, until })
     }
 

@@ -142,7 +142,7 @@ impl Context<'_> {
                 let names = [("smoothing", "sf"), ("trend", "tf")];
                 let factors = [&parameters.first, &parameters.second];
                 for ((name, short), values) in names.iter().zip(factors) {
-                    if let Some(bad) = values.iter().find(|v| !(**v > 0.0 && **v < 1.0)) {
+                    if let Some(bad) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
                         return Err(EvalError::BadArgument(format!(
                             "invalid {name} factor. Expected: 0 < {short} < 1, got: {bad:.6}"
                         )));
