@@ -2,6 +2,8 @@
 //!
 //! * [`sources`] reads; the server uses it in its own process to watch the machine it runs on.
 //! * [`graphs`] says which graphs a host gets from that.
+//! * `ship` (a feature, on by default) brings readings to the server; `cli` and `config` say which
+//!   and how. `PROTOCOL.md` draws what goes over the wire.
 //!
 //! ```
 //! use noroshi_agent::sources::{Reader, Roots};
@@ -15,5 +17,16 @@
 
 pub mod graphs;
 pub mod sources;
+
+#[cfg(feature = "ship")]
+pub mod cli;
+#[cfg(feature = "ship")]
+pub mod config;
+#[cfg(feature = "ship")]
+mod identity;
+#[cfg(feature = "ship")]
+mod print;
+#[cfg(feature = "ship")]
+pub mod ship;
 
 pub use graphs::graphs;

@@ -56,7 +56,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(super) fn new(roots: Roots) -> Self {
+    pub(crate) fn new(roots: Roots) -> Self {
         Self { roots, buffer: Vec::with_capacity(16 << 10), lossy: String::new() }
     }
 

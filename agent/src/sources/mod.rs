@@ -38,9 +38,11 @@ use std::time::Instant;
 
 use noroshi_model::{Batch, MetricMeta, Timestamp};
 
-use files::Files;
+pub(crate) use files::Files;
 pub use files::SourceError;
-use output::{Metric, Output};
+#[cfg(feature = "ship")]
+pub(crate) use os::os_release;
+pub(crate) use output::{Metric, Output};
 
 /// The folders to read from; another machine's saved ones will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +115,11 @@ impl Reader {
     /// `instance` and `job`. `started_at` is the boot. Metas of metrics that this reader has not
     /// described yet come along. `interval` is left to the caller.
     pub fn read(&mut self, now: Timestamp) -> Batch {
+        self.read_with(now, |_| {})
+    }
+
+    /// Reads everything once, and whatever else `more` adds.
+    pub(crate) fn read_with(&mut self, now: Timestamp, more: impl FnOnce(&mut Output)) -> Batch {
         self.output.begin(now);
         self.output.describe(&SCRAPES);
         self.failures.clear();
@@ -131,6 +138,7 @@ impl Reader {
             self.output.push("node_scrape_collector_success", &labels, is_success);
             self.output.push("node_scrape_collector_duration_seconds", &labels, seconds);
         }
+        more(&mut self.output);
         self.output.finish()
     }
 

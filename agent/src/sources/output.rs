@@ -93,7 +93,7 @@ impl Output {
     }
 
     /// Adds the metas of metrics that were not described yet.
-    pub(super) fn describe(&mut self, metrics: &[Metric]) {
+    pub(crate) fn describe(&mut self, metrics: &[Metric]) {
         for metric in metrics {
             self.describe_with(metric.name, || metric.meta());
         }

@@ -1,0 +1,222 @@
+//! The config file: the same options as on the command line, in TOML.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use noroshi_model::quantity::humane;
+use serde::Deserialize;
+
+use crate::ship::Settings;
+use crate::sources::Roots;
+
+/// A reading costs some milliseconds; more often than each second is a mistake.
+const STEP_MIN: Duration = Duration::from_secs(1);
+
+/// The server takes a longer silence for a dead host in any case.
+const STEP_MAX: Duration = Duration::from_hours(1);
+
+/// Default of `spool_bytes_max`: some five days of a host with 500 series and a step of 10 s.
+const SPOOL_BYTES_DEFAULT: u64 = 128 << 20;
+
+/// With less, not even an hour fits.
+const SPOOL_BYTES_MIN: u64 = 1 << 20;
+
+const STEP_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What a file, or a command line, says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    /// `https://HOST:PORT`
+    pub(crate) server: Option<String>,
+    /// The file with the token.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Time from reading to reading: `"10s"`.
+    #[serde(default, with = "humane::option")]
+    pub(crate) step: Option<Duration>,
+    /// The host's name.
+    pub(crate) host: Option<String>,
+    /// The address to be known by.
+    pub(crate) address: Option<String>,
+    /// The folder for unsent readings.
+    pub(crate) spool: Option<PathBuf>,
+    /// Most bytes in that folder.
+    pub(crate) spool_bytes_max: Option<u64>,
+    /// Further certificate authorities, PEM.
+    pub(crate) ca: Option<PathBuf>,
+    /// `"human"` or `"json"`
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// Why a config cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not TOML, or has an unknown or mistyped option.
+    #[error("{path}:{line}:{column}: {text}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong.
+        text: String,
+    },
+    /// Options are missing or out of bounds: all of them at once.
+    #[error("{0}")]
+    Bounds(Problems),
+}
+
+/// One line for each thing to mend.
+#[derive(Debug)]
+pub struct Problems(Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// Reads a file.
+pub(crate) fn load(path: &Path) -> Result<Options, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    parse(&path.display().to_string(), &text)
+}
+
+fn parse(path: &str, text: &str) -> Result<Options, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let place = error.span().map_or(0, |span| span.start);
+        let before = &text[..text.floor_char_boundary(place)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let text = error.message().replace('\n', "; ");
+        ConfigError::Parse { path: path.to_owned(), line, column, text }
+    })
+}
+
+impl Options {
+    /// Takes from `other` what is not said here.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            server: self.server.or(other.server),
+            token_file: self.token_file.or(other.token_file),
+            step: self.step.or(other.step),
+            host: self.host.or(other.host),
+            address: self.address.or(other.address),
+            spool: self.spool.or(other.spool),
+            spool_bytes_max: self.spool_bytes_max.or(other.spool_bytes_max),
+            ca: self.ca.or(other.ca),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+}
+
+/// Fills in defaults and checks bounds. Errors: all of them at once.
+pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigError> {
+    let mut problems = Vec::new();
+    let mut check = |is_wrong: bool, text: &str| {
+        if is_wrong {
+            problems.push(text.to_owned());
+        }
+    };
+    let step = file.step.unwrap_or(STEP_DEFAULT);
+    let spool_bytes_max = file.spool_bytes_max.unwrap_or(SPOOL_BYTES_DEFAULT);
+    check(
+        file.server.is_none(),
+        "no server is given: say --server https://HOST:8420, or server = \"...\" in --config FILE (to only look at a reading: --once)",
+    );
+    check(
+        file.token_file.is_none(),
+        "no token is given: say --token-file FILE; make the token on the server by `noroshi token create NAME --role agent`",
+    );
+    check(!(STEP_MIN..=STEP_MAX).contains(&step), "step must be from 1s to 1h");
+    check(spool_bytes_max < SPOOL_BYTES_MIN, "spool_bytes_max must be at least 1048576 (1 MiB)");
+    let is_odd = |name: &str| name.trim().is_empty() || name.contains(['/', '\0', '\n']);
+    check(
+        file.host.as_deref().is_some_and(is_odd),
+        "host must have a name without slash: it stands before the slash of HOST/CHECK",
+    );
+    match (file.server, file.token_file) {
+        (Some(server), Some(token_file)) if problems.is_empty() => Ok(Settings {
+            server,
+            token_file,
+            ca: file.ca,
+            step,
+            host: file.host,
+            address: file.address,
+            spool: file.spool,
+            spool_bytes_max,
+            roots,
+        }),
+        _ => Err(ConfigError::Bounds(Problems(problems))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_read() {
+        let file = parse("x", include_str!("../noroshi-agent.toml")).unwrap();
+        let settings = resolve(file, Roots::default()).unwrap();
+        assert_eq!(settings.server, "https://noroshi.example.org:8420");
+        assert_eq!(settings.step, Duration::from_secs(10));
+        assert_eq!(settings.spool_bytes_max, SPOOL_BYTES_DEFAULT);
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let file = parse("x", "step = '5s'\nhost = 'a'\nserver = 'https://a'").unwrap();
+        let given = Options { host: Some("b".into()), ..Options::default() };
+        let both = given.or(file);
+        assert_eq!((both.host.as_deref(), both.step), (Some("b"), Some(Duration::from_secs(5))));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        for (text, expected) in [
+            ("server = 'x'\nservr = 'y'\n", "f:2:1: unknown field `servr`"),
+            ("step = 10", "f:1:8: invalid type: integer `10`"),
+            ("step = '10'", "f:1:8: \"10\" is no duration: a unit is missing"),
+            ("log_format = 'xml'", "f:1:14: unknown variant `xml`"),
+            ("a = ", "f:1:"),
+        ] {
+            let error = parse("f", text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn all_missing_and_bad_options_are_told_at_once() {
+        let text = "step = '10ms'\nspool_bytes_max = 1\nhost = 'a/b'";
+        let error = resolve(parse("f", text).unwrap(), Roots::default()).unwrap_err().to_string();
+        assert_eq!(error.lines().count(), 5, "{error}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Reads at each step and brings what was read to the server.
+//!
+//! Two tasks: [`measure`] reads and packs, [`deliver`] owns the queue and the connection. Between
+//! them is a short channel; what the server does not take waits in the [`queue`], in memory and,
+//! when a folder is given, on disk in the [`spool`]. The protocol is in `agent/PROTOCOL.md`.
+
+pub(crate) mod backoff;
+pub(crate) mod client;
+pub(crate) mod counters;
+pub(crate) mod deliver;
+pub(crate) mod measure;
+pub(crate) mod pack;
+pub(crate) mod queue;
+pub(crate) mod spool;
+pub(crate) mod target;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use noroshi_model::Clock;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::sources::Roots;
+use client::{Client, ClientError};
+use counters::Counters;
+use deliver::Delivery;
+use measure::Measuring;
+use queue::Queue;
+use spool::{Spool, SpoolError};
+
+/// Packed frames on their way from reading to delivery: 4. Delivery takes them in at once, into the
+/// bounded queue; when it cannot, reading waits.
+const FRAMES_IN_CHANNEL: usize = 4;
+
+/// What the agent was told to do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server's address, `https://HOST:PORT`, with a path in front when a proxy wants one.
+    pub server: String,
+    /// The file with the token, alone on its first line.
+    pub token_file: PathBuf,
+    /// Further certificate authorities to trust, PEM.
+    pub ca: Option<PathBuf>,
+    /// Time from reading to reading.
+    pub step: Duration,
+    /// The host's name; `None`: what the kernel says.
+    pub host: Option<String>,
+    /// The address to be known by; `None`: the one the server sees.
+    pub address: Option<String>,
+    /// Where readings wait on disk; `None`: only in memory.
+    pub spool: Option<PathBuf>,
+    /// Most bytes that wait on disk.
+    pub spool_bytes_max: u64,
+    /// Where to read.
+    pub roots: Roots,
+}
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Server, token or certificates.
+    #[error("cannot send to the server")]
+    Client(#[source] ClientError),
+    /// The folder for unsent readings.
+    #[error("cannot keep unsent readings")]
+    Spool(#[source] SpoolError),
+}
+
+/// Runs until `stop`: reads, sends, and puts what is unsent into the spool at the end.
+///
+/// Ends within a second after `stop`. Errors: [`StartError`], at once; later failures are logged
+/// and counted, and never end it.
+pub async fn run(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    let counters = Arc::new(Counters::default());
+    let client = Client::new(&settings).map_err(StartError::Client)?;
+    let spool = match &settings.spool {
+        Some(folder) => {
+            let spool = Spool::open(folder, settings.spool_bytes_max);
+            Some(spool.map_err(StartError::Spool)?)
+        }
+        None => None,
+    };
+    let queue = Queue::new(spool, Arc::clone(&counters));
+    tracing::info!(
+        server = %settings.server,
+        step = %noroshi_model::quantity::format_duration(settings.step),
+        waiting_frames = queue.frames(),
+        "agent started",
+    );
+    let (frames, arriving) = mpsc::channel(FRAMES_IN_CHANNEL);
+    let measuring = Measuring::new(&settings, Arc::clone(&clock), Arc::clone(&counters));
+    let delivery = Delivery::new(client, queue, clock, counters);
+    // When `stop` ends the reading, its end of the channel closes, and that ends the delivery.
+    tokio::join!(measuring.run(frames, stop), delivery.run(arriving));
+    Ok(())
+}
