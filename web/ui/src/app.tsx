@@ -4,8 +4,16 @@ import { useSignalEffect } from "@preact/signals";
 import { Help } from "./components/keyboard";
 import { Empty } from "./components/parts";
 import { Shell } from "./components/shell";
+import { CheckPage } from "./pages/check";
+import { EventsPage } from "./pages/events";
+import { ExplorePage } from "./pages/explore";
 import { HostPage } from "./pages/host";
+import { HostsPage } from "./pages/hosts";
+import { NotificationsPage } from "./pages/notifications";
 import { OverviewPage } from "./pages/overview";
+import { ProblemsPage } from "./pages/problems";
+import { SettingsPage } from "./pages/settings";
+import { WallPage } from "./pages/wall";
 import { route, type Route } from "./router";
 import { unhandled } from "./state/site";
 import { severityOf, toneOf } from "./status";
@@ -40,7 +48,22 @@ function Page({ at }: { at: Route }) {
       return <OverviewPage />;
     case "host":
       return <HostPage key={at.host} name={at.host} />;
-    default:
+    case "check":
+      return <CheckPage key={`${at.host}/${at.check}`} host={at.host} check={at.check} />;
+    case "problems":
+      return <ProblemsPage />;
+    case "hosts":
+      return <HostsPage />;
+    case "events":
+      return <EventsPage />;
+    case "notifications":
+      return <NotificationsPage />;
+    case "explore":
+      return <ExplorePage />;
+    case "settings":
+      return <SettingsPage />;
+    case "wall":
+    case "missing":
       return (
         <Empty icon="unknown" title="There is no such page">
           <a href="/">To the overview</a>
@@ -53,9 +76,13 @@ export function App() {
   useTab();
   return (
     <>
-      <Shell>
-        <Page at={route.value} />
-      </Shell>
+      {route.value.page === "wall" ? (
+        <WallPage />
+      ) : (
+        <Shell>
+          <Page at={route.value} />
+        </Shell>
+      )}
       <Help />
     </>
   );

@@ -24,6 +24,11 @@ export function setSearch(changes: Record<string, string | null>, options: { rep
     if (value === null || value === "") next.delete(name);
     else next.set(name, value);
   }
+  replaceSearch(next, options);
+}
+
+/** Sets all parameters of the address. */
+export function replaceSearch(next: URLSearchParams, options: { replace?: boolean } = {}): void {
   const text = next.toString();
   navigate(path.value + (text ? `?${text}` : ""), { ...options, keepScroll: true });
 }

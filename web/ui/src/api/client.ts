@@ -1,7 +1,6 @@
 /** Asks the server. Every call rejects with an {@link ApiError}; a lost session leads to sign-in. */
 
 import type {
-  AgentView,
   CheckId,
   CheckView,
   Event,
@@ -9,11 +8,12 @@ import type {
   InstantAnswer,
   Notification,
   Overview,
-  PollStatus,
   RangeAnswer,
   Role,
   Session,
+  SignInLink,
   Token,
+  Trace,
   User,
 } from "./types";
 
@@ -159,24 +159,28 @@ export interface DowntimeOptions {
 
 export const downtime = (id: CheckId, options: DowntimeOptions): Promise<unknown> => act("downtime", { ...target(id), ...options });
 
-/** Takes the rows of a list that may be given bare or under a name. */
-async function rows<T>(path: string, name: string, query: Query, signal?: AbortSignal): Promise<T[]> {
-  const answer = await read<T[] | Record<string, T[]>>(path, query, signal);
-  return Array.isArray(answer) ? answer : (answer[name] ?? []);
+export async function notifications(before?: number, signal?: AbortSignal): Promise<Notification[]> {
+  return (await read<{ notifications: Notification[] }>("/api/v1/notifications", { before, limit: 100 }, signal)).notifications;
 }
 
-export const notifications = (before?: number | string, signal?: AbortSignal): Promise<Notification[]> =>
-  rows("/api/v1/notifications", "notifications", { before, limit: 100 }, signal);
-export const why = (id: CheckId, signal?: AbortSignal): Promise<Record<string, unknown>[]> => rows("/api/v1/why", "traces", { ...id }, signal);
-export const agents = (signal?: AbortSignal): Promise<AgentView[]> => rows("/api/v1/agents", "agents", {}, signal);
-export const polls = (signal?: AbortSignal): Promise<PollStatus[]> => rows("/api/v1/polls", "polls", {}, signal);
-export const tokens = (signal?: AbortSignal): Promise<Token[]> => rows("/api/v1/tokens", "tokens", {}, signal);
-export const users = (signal?: AbortSignal): Promise<User[]> => rows("/api/v1/users", "users", {}, signal);
+export async function why(id: CheckId, signal?: AbortSignal): Promise<Trace[]> {
+  return (await read<{ traces: Trace[] }>("/api/v1/why", { ...id }, signal)).traces;
+}
+
+export async function tokens(): Promise<Token[]> {
+  return (await read<{ tokens: Token[] }>("/api/v1/tokens")).tokens;
+}
+
+export async function users(): Promise<User[]> {
+  return (await read<{ users: User[] }>("/api/v1/users")).users;
+}
 
 export const createToken = (name: string, role: Role): Promise<{ token: string }> => request("POST", "/api/v1/tokens", { name, role });
-export const revokeToken = (name: string): Promise<unknown> => request("DELETE", "/api/v1/tokens", { name });
-export const createUser = (name: string, role: Role, password: string): Promise<unknown> => request("POST", "/api/v1/users", { name, role, password });
-export const removeUser = (name: string): Promise<unknown> => request("DELETE", "/api/v1/users", { name });
+export const revokeToken = (name: string): Promise<unknown> => request("DELETE", `/api/v1/tokens${queryString({ name })}`);
+/** Adds somebody who chooses a password after coming in by the link. */
+export const createUser = (name: string, role: Role): Promise<SignInLink> => request("POST", "/api/v1/users", { name, role });
+export const removeUser = (name: string): Promise<unknown> => request("DELETE", `/api/v1/users${queryString({ name })}`);
+export const signInLink = (name: string): Promise<SignInLink> => request("POST", "/api/v1/users/sign-in-link", { name });
 export const reload = (): Promise<unknown> => request("POST", "/api/v1/reload", {});
 
 export function setPassword(password: string, current: string): Promise<unknown> {

@@ -246,31 +246,61 @@ export interface InstantAnswer {
   warnings: string[];
 }
 
-export interface Notification {
-  id: number | string;
+export interface Notification extends CheckId {
+  id: number;
   at: number;
   contact: string;
-  channel: string;
-  check: CheckId | string;
-  kind: string;
+  channel: "email" | "pager";
+  address: string;
+  kind: "problem" | "recovery" | "reminder" | "digest" | "test";
   status: Status;
   subject: string;
   state: "queued" | "sent" | "failed" | "suppressed";
   attempts: number;
+  next_attempt: number | null;
+  sent_at: number | null;
   error: string | null;
 }
 
+/** What one stage of the decision said. */
+export interface TraceStep {
+  stage: string;
+  passes: boolean;
+  reason: string;
+}
+
+export interface ContactTrace {
+  contact: string;
+  steps: TraceStep[];
+  is_told: boolean;
+  notifications: number[];
+}
+
+/** Why somebody was told of a change, or was not. */
+export interface Trace {
+  number: number;
+  at: number;
+  event: number | null;
+  trigger: string;
+  status: Status;
+  steps: TraceStep[];
+  contacts: ContactTrace[];
+}
+
 export interface Token {
-  id?: string;
   name: string;
   role: Role;
-  created_at?: number | null;
-  last_used_at?: number | null;
+  created_at: number;
 }
 
 export interface User {
   name: string;
   role: Role;
-  created_at?: number | null;
-  last_sign_in_at?: number | null;
+  has_password: boolean;
+  created_at: number;
+}
+
+/** A path of ours that lets somebody in once. */
+export interface SignInLink {
+  sign_in_path: string;
 }

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { signOut } from "../api/client";
-import { formatDuration } from "../format/quantity";
+import { formatSince } from "../format/quantity";
 import { path, route, type Route } from "../router";
 import { now } from "../state/clock";
 import { session } from "../state/session";
@@ -164,7 +164,7 @@ export function Banners() {
     <>
       {connection.value === "lost" && (
         <Banner tone="critical" icon="disconnected" testId="banner-connection">
-          <b>The connection to the server is lost.</b> {heard === null ? "Nothing was read yet." : `What you see is ${formatDuration(now.value - heard)} old.`} Trying again…
+          <b>The connection to the server is lost.</b> {heard === null ? "Nothing was read yet." : `What you see is ${formatSince(now.value - heard)} old.`} Trying again…
         </Banner>
       )}
       {errors.length > 0 && (

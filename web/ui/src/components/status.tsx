@@ -1,7 +1,7 @@
 /** How a status looks: colour, shape and word together. */
 
 import type { CheckView, Status } from "../api/types";
-import { formatDuration } from "../format/quantity";
+import { formatSince } from "../format/quantity";
 import { formatExact, formatMoment } from "../format/moment";
 import { now } from "../state/clock";
 import { nameOf, toneOf } from "../status";
@@ -63,7 +63,7 @@ export function Since({ at }: { at: number | null }) {
   if (at === null) return <span class="faint">–</span>;
   return (
     <time dateTime={new Date(at).toISOString()} title={formatExact(at)}>
-      {formatDuration(now.value - at)}
+      {formatSince(now.value - at)}
     </time>
   );
 }

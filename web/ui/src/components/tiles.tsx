@@ -40,7 +40,9 @@ function Tile({ status, count, what, pending = 0 }: TileProps) {
   return (
     <a class={`tile tone-${tone}`} href={address} data-tone={tone} data-zero={count === 0} data-wrong={tone !== "ok" && count > 0}>
       <span class="tile-name">
-        <Icon name={tone} size={14} /> {status === "up" ? "Hosts up" : status === "ok" ? "Checks OK" : nameOf(status)}
+        <Icon name={tone} size={14} />
+        {tone === "ok" && <span class="tile-what">{what === "hosts" ? "Hosts" : "Checks"}</span>}
+        {nameOf(status)}
       </span>
       <span class="tile-count" data-testid={`count-${status}`}>
         {count}

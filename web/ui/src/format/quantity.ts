@@ -1,108 +1,144 @@
 /**
- * Writes values with their units, as the server does in mails and pictures: three significant
- * digits, a space, the unit: `1.5 GiB`, `230 Mbit/s`, `93.1 %`, `45 ms`.
+ * Writes values and durations as the server does in mails and pictures (`model/src/quantity.rs`):
+ * `1.5 GiB`, `230 Mbit/s`, `93.1 %`, `3 min 20 s`. The cases of its tests are ours too.
  */
 
-const SI = ["", "k", "M", "G", "T", "P", "E"];
-const IEC = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+type Style = "binary" | "metric" | "time" | "plain" | "ratio" | "count";
+
+/** Units whose symbol is not their name. */
+const UNITS: Record<string, [symbol: string, style: Style]> = {
+  bytes: ["B", "binary"],
+  B: ["B", "binary"],
+  bits: ["bit", "metric"],
+  seconds: ["s", "time"],
+  s: ["s", "time"],
+  percent: [" %", "plain"],
+  "%": [" %", "plain"],
+  ratio: [" %", "ratio"],
+  celsius: [" °C", "plain"],
+  volts: ["V", "metric"],
+  amperes: ["A", "metric"],
+  watts: ["W", "metric"],
+  joules: ["J", "metric"],
+  hertz: ["Hz", "metric"],
+  meters: ["m", "metric"],
+  grams: ["g", "metric"],
+  ms: [" ms", "plain"],
+  us: [" µs", "plain"],
+  KB: [" KB", "plain"],
+  MB: [" MB", "plain"],
+  GB: [" GB", "plain"],
+  TB: [" TB", "plain"],
+  "per second": ["/s", "count"],
+  c: ["", "count"],
+  count: ["", "count"],
+  counter: ["", "count"],
+  none: ["", "count"],
+  "": ["", "count"],
+};
+
+const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+/** From 1000^-3; the fourth is that of 1. */
+const METRIC = ["n", "µ", "m", "", "k", "M", "G", "T", "P", "E"];
 
 /** What is shown where a value is not known. */
 export const UNKNOWN = "–";
 
-/** Rounds to three significant digits, never dropping digits before the point, without padding zeros. */
-export function digits(value: number, significant = 3): string {
-  if (value === 0) return "0";
-  const magnitude = Math.floor(Math.log10(Math.abs(value)));
-  const decimals = Math.min(20, Math.max(0, significant - 1 - magnitude));
-  return String(Number(value.toFixed(decimals)));
+function symbolOf(unit: string): [string, Style] {
+  const known = UNITS[unit];
+  if (known) return known;
+  const [base = "", per] = unit.split(/\/(.*)/, 2);
+  const rated = per === undefined || base === "" ? undefined : UNITS[base];
+  // A rate of seconds is no time any more.
+  if (rated && per !== undefined && rated[1] !== "ratio") return [`${rated[0]}/${per}`, rated[1] === "time" ? "metric" : rated[1]];
+  return [`${unit.startsWith("/") ? "" : " "}${unit}`, "count"];
 }
 
-function prefixed(value: number, base: number, prefixes: string[], unit: string): string {
-  let scaled = value;
-  let index = 0;
-  // 999.9 would be written as 1000: it belongs to the next prefix.
-  while (Math.abs(scaled) >= base - 0.5 && index < prefixes.length - 1) {
-    scaled /= base;
-    index += 1;
+/** The power of `base` that leaves a number of at least 1 and below `base`, as it will be written. */
+function powerOf(size: number, base: number): number {
+  if (size <= 0 || !Number.isFinite(size)) return 0;
+  const power = Math.floor(Math.log(size) / Math.log(base));
+  const scaled = size / base ** power;
+  return power + Number(scaled >= (base === 1024 ? 1023.5 : 999.5)) - Number(scaled < 1);
+}
+
+const clamp = (value: number, least: number, most: number): number => Math.min(most, Math.max(least, value));
+
+function scaleOf(size: number, symbol: string, style: Style): [divisor: number, suffix: string] {
+  if (style === "plain") return [1, symbol];
+  if (style === "binary") {
+    const power = clamp(powerOf(size, 1024), 0, 6);
+    return [1024 ** power, ` ${BINARY[power] ?? ""}${symbol}`];
   }
-  const suffix = `${prefixes[index] ?? ""}${unit}`;
-  return suffix ? `${digits(scaled)} ${suffix}` : digits(scaled);
+  const least = style === "count" ? 0 : -3;
+  const most = style === "time" ? 0 : 6;
+  const power = clamp(powerOf(size, 1000), least, most);
+  return [1000 ** power, `${style === "count" ? "" : " "}${METRIC[power + 3] ?? ""}${symbol}`];
 }
-
-function seconds(value: number): string {
-  const size = Math.abs(value);
-  if (size === 0) return "0 s";
-  if (size < 1e-6) return `${digits(value * 1e9)} ns`;
-  if (size < 1e-3) return `${digits(value * 1e6)} µs`;
-  if (size < 1) return `${digits(value * 1e3)} ms`;
-  if (size < 60) return `${digits(value)} s`;
-  return (value < 0 ? "-" : "") + formatDuration(size * 1000);
-}
-
-/** Splits off `/s` and its like: the quantity is scaled, the rest is kept. */
-const RATES: Record<string, string> = { "bytes/s": "bytes", "bits/s": "bits", "seconds/s": "ratio", bytes_per_second: "bytes", bits_per_second: "bits" };
 
 /** Writes a value in its unit; `–` when it is not known. */
 export function formatValue(value: number | null | undefined, unit: string): string {
   if (value === null || value === undefined || Number.isNaN(value)) return UNKNOWN;
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
-  const rated = RATES[unit];
-  switch (rated ?? unit) {
-    case "bytes":
-      return prefixed(value, 1024, IEC, rated ? "B/s" : "B");
-    case "bits":
-      return prefixed(value, 1000, SI, rated ? "bit/s" : "bit");
-    case "seconds":
-      return seconds(value);
-    case "percent":
-      return `${digits(value)} %`;
-    case "ratio":
-      return `${digits(value * 100)} %`;
-    case "per second":
-    case "/s":
-      return `${prefixed(value, 1000, SI, "")} /s`;
-    case "celsius":
-      return `${digits(value)} °C`;
-    case "hertz":
-      return prefixed(value, 1000, SI, "Hz");
-    case "":
-    case "none":
-    case "counter":
-      return plain(value);
-    default:
-      return `${plain(value)} ${unit}`;
-  }
+  const [symbol, style] = symbolOf(unit);
+  if (style === "ratio") return percent(value * 100) + symbol;
+  if (style === "plain" && symbol === " %") return percent(value) + symbol;
+  if (style === "time" && Math.abs(value) >= 120) return (value < 0 ? "-" : "") + formatDuration(Math.abs(value) * 1000);
+  if (style === "count" && Number.isInteger(value) && Math.abs(value) < 10_000) return `${value}${symbol}`;
+  // 60 to 119 seconds read better as seconds.
+  const size = style === "time" ? Math.min(Math.abs(value), 59) : Math.abs(value);
+  const [divisor, suffix] = scaleOf(size, symbol, style);
+  return digits(value / divisor) + suffix;
 }
 
-/** Numbers below ten thousand are written out: `1,234` processes reads better than `1.23 k`. */
-function plain(value: number): string {
-  if (Math.abs(value) < 1000) return digits(value);
-  if (Math.abs(value) < 10_000) return String(Math.round(value)).replace(/\B(?=(\d{3})$)/, ",");
-  return prefixed(value, 1000, SI, "");
+/** Three significant digits without trailing zeros. */
+function digits(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 1e-4 || size >= 1e7) return value.toExponential(2).replace("e+", "e").replace(".00e", "e");
+  return trimmed(value.toFixed(clamp(2 - Math.floor(Math.log10(size)), 0, 6)));
 }
 
-const DAY = 86_400;
-const PARTS: [number, string][] = [
-  [365 * DAY, "y"],
-  [DAY, "d"],
-  [3600, "h"],
-  [60, "min"],
-  [1, "s"],
+/** One decimal, or as many as show that it is not 0 and not 100. */
+function percent(value: number): string {
+  const size = Math.abs(value);
+  const roundsTo = (decimals: number, whole: number): boolean => Number(size.toFixed(decimals)) === whole && size !== whole;
+  const decimals = [1, 2, 3, 4].find((count) => !roundsTo(count, 100) && !roundsTo(count, 0)) ?? 4;
+  return trimmed(value.toFixed(decimals));
+}
+
+function trimmed(number: string): string {
+  if (!number.includes(".")) return number;
+  const short = number.replace(/\.?0+$/, "");
+  return short === "-0" ? "0" : short;
+}
+
+const PARTS: [size: number, symbol: string][] = [
+  [86_400_000, "d"],
+  [3_600_000, "h"],
+  [60_000, "min"],
+  [1000, "s"],
 ];
 
-/** Writes a duration given in milliseconds in its two largest units: `3 min 20 s`, `2 d 4 h`. */
+/**
+ * Writes a duration given in milliseconds by its two largest parts: `3 min 20 s`, `2 d 4 h`.
+ * Cut off, not rounded: a problem of 59.9 seconds is not yet a minute old.
+ */
 export function formatDuration(ms: number): string {
-  const total = Math.max(0, Math.floor(ms / 1000));
-  if (total === 0) return ms > 0 && ms < 1000 ? `${digits(ms)} ms` : "0 s";
-  const first = PARTS.findIndex(([size]) => total >= size);
-  const [size, name] = PARTS[first] ?? [1, "s"];
-  const text = `${Math.floor(total / size)} ${name}`;
-  const [smaller, smallerName] = PARTS[first + 1] ?? [0, ""];
-  const rest = smaller > 0 ? Math.floor((total % size) / smaller) : 0;
-  return rest > 0 ? `${text} ${rest} ${smallerName}` : text;
+  const millis = Math.max(0, Math.floor(ms));
+  if (millis === 0) return ms > 0 ? `${Math.floor(ms * 1000)} µs` : "0 s";
+  if (millis < 1000) return `${millis} ms`;
+  if (millis < 10_000) return `${trimmed((Math.floor(millis / 100) / 10).toFixed(1))} s`;
+  const first = PARTS.findIndex(([size]) => millis >= size);
+  const [size, symbol] = PARTS[first] ?? [1000, "s"];
+  const text = `${Math.floor(millis / size)} ${symbol}`;
+  const [smaller, smallerSymbol] = PARTS[first + 1] ?? [Infinity, ""];
+  const rest = Math.floor((millis % size) / smaller);
+  return rest > 0 ? `${text} ${rest} ${smallerSymbol}` : text;
 }
 
-/** Writes a duration in its largest unit only: `3 min`, for narrow columns. */
-export function formatAge(ms: number): string {
-  return formatDuration(ms).split(" ").slice(0, 2).join(" ");
-}
+/** Writes how long ago something was: whole seconds, so that it ticks evenly. */
+export const formatSince = (ms: number): string => formatDuration(Math.floor(ms / 1000) * 1000);
+
+/** Writes a duration in its largest part only: `3 min`, for narrow columns. */
+export const formatAge = (ms: number): string => formatSince(ms).split(" ").slice(0, 2).join(" ");

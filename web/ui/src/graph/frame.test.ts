@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { frameOf, join, legendOf, stack, summaryOf, type Frame } from "./frame";
+import { distinguishing, frameOf, join, legendOf, stack, summaryOf, type Frame } from "./frame";
 import { boundsOf, parseSeconds, promDuration, rangeOf, stepOf, windowOf } from "./range";
 
 function frame(start: number, rows: Record<string, (number | null)[]>): Frame {
@@ -48,6 +48,15 @@ test("legends are filled from labels", () => {
   expect(legendOf("{{device}} in", { device: "eth0" })).toBe("eth0 in");
   expect(legendOf("", { __name__: "up", job: "node" })).toBe('up{job="node"}');
   expect(legendOf("", {})).toBe("value");
+});
+
+test("legends of one graph name only what differs", () => {
+  const all = [
+    { job: "node", mountpoint: "/" },
+    { job: "node", mountpoint: "/var", fstype: "xfs" },
+  ];
+  expect(distinguishing(all)).toEqual([{ mountpoint: "/" }, { mountpoint: "/var", fstype: "xfs" }]);
+  expect(distinguishing([{ job: "node" }])).toEqual([{}]);
 });
 
 test("ranges are read from the address", () => {

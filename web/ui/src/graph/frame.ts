@@ -87,11 +87,18 @@ export function stack(rows: readonly (readonly (number | null)[])[]): (number | 
   );
 }
 
+/** Keeps the labels by which series differ from each other: what all have in common tells nothing. */
+export function distinguishing(all: readonly Record<string, string>[]): Record<string, string>[] {
+  const names = new Set(all.flatMap((labels) => Object.keys(labels)));
+  const telling = [...names].filter((name) => all.some((labels) => labels[name] !== all[0]?.[name]));
+  return all.map((labels) => Object.fromEntries(telling.flatMap((name) => (labels[name] === undefined ? [] : [[name, labels[name]]]))));
+}
+
 /** Fills `{{label}}` in a legend; a legend without text becomes the labels themselves. */
-export function legendOf(template: string, labels: Record<string, string>): string {
+export function legendOf(template: string, labels: Record<string, string>, nameless = "value"): string {
   const text = template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? "").trim();
   if (text) return text;
   const { __name__: metric = "", ...rest } = labels;
   const inner = Object.entries(rest).map(([name, value]) => `${name}="${value}"`);
-  return metric || inner.length > 0 ? metric + (inner.length > 0 ? `{${inner.join(", ")}}` : "") : "value";
+  return metric || inner.length > 0 ? metric + (inner.length > 0 ? `{${inner.join(", ")}}` : "") : nameless;
 }

@@ -8,7 +8,7 @@ import { Icon } from "../components/icon";
 import { formatTime, formatMoment } from "../format/moment";
 import { formatValue } from "../format/quantity";
 import { theme } from "../state/theme";
-import { legendOf, summaryOf } from "./frame";
+import { distinguishing, legendOf, summaryOf } from "./frame";
 import { type Loaded, useFrame } from "./load";
 import { colorOf, columnsOf, type Mark, optionsOf, paletteOf, type PlotSpec, type Threshold } from "./plot";
 import { pageRange, RANGE_SECONDS_MIN, resetRange, setRange, spanOf } from "./range";
@@ -28,13 +28,18 @@ interface Props {
   thresholds?: Threshold[];
   marks?: Mark[];
   height?: number;
+  /** Lines without a legend are named by what tells them apart, not by all labels. */
+  isBrief?: boolean;
 }
 
 const HEIGHT = 190;
+/** Height of one line of the legend and of the most lines shown without scrolling, in pixels. */
+const LEGEND_ROW = 20;
+const LEGEND_ROWS_MAX = 4;
 /** More lines than this cannot be told apart, and draw slowly. */
 const LINES_MAX = 60;
 
-export function GraphPanel({ graph, thresholds = [], marks = [], height = HEIGHT }: Props) {
+export function GraphPanel({ graph, thresholds = [], marks = [], height = HEIGHT, isBrief = false }: Props) {
   const root = useRef<HTMLElement>(null);
   const isVisible = useInSight(root);
   const range = pageRange.value;
@@ -44,7 +49,12 @@ export function GraphPanel({ graph, thresholds = [], marks = [], height = HEIGHT
   const names = useComputed(() => (loaded.value?.frame.series ?? []).map(({ key }) => key).join("\n"));
   const spec = useMemo<PlotSpec>(() => {
     const series = loaded.peek()?.frame.series ?? [];
-    const lines = series.map(({ query, labels }, i) => ({ legend: legendOf(graph.lines[query]?.legend ?? "", labels), style: graph.lines[query]?.style ?? "line", color: i }));
+    const labels = isBrief ? distinguishing(series.map((item) => item.labels)) : series.map((item) => item.labels);
+    const lines = series.map(({ query }, i) => ({
+      legend: legendOf(graph.lines[query]?.legend ?? "", (graph.lines[query]?.legend ? series[i]?.labels : labels[i]) ?? {}, graph.title),
+      style: graph.lines[query]?.style ?? "line",
+      color: i,
+    }));
     return { unit: graph.unit, isStacked: graph.is_stacked, min: graph.min, max: graph.max, lines, thresholds, marks };
   }, [names.value, graph, thresholds, marks]);
   const at = useComputed(() => {
@@ -77,9 +87,15 @@ export function GraphPanel({ graph, thresholds = [], marks = [], height = HEIGHT
           <Plot key={theme.value} loaded={loaded} spec={spec} hidden={hidden} height={height} hover={hover} />
         )}
       </div>
-      {!isTooMany && <Legend loaded={loaded} spec={spec} hidden={hidden} hover={hover} toggle={toggle} />}
+      {!isTooMany && <Legend rows={isBrief ? 1 + Number(spec.lines.length > 1) : legendRows(graph.lines)} loaded={loaded} spec={spec} hidden={hidden} hover={hover} toggle={toggle} />}
     </figure>
   );
+}
+
+/** How many lines the legend will have, as far as that is known before the values are. */
+function legendRows(lines: readonly GraphLine[]): number {
+  const isKnown = lines.every(({ legend }) => legend !== "" && !legend.includes("{{"));
+  return isKnown ? Math.min(LEGEND_ROWS_MAX, lines.length) : LEGEND_ROWS_MAX;
 }
 
 /** Shows or hides one line, or that one alone; never none. */
@@ -142,14 +158,16 @@ function Plot({ loaded, spec, hidden, height, hover }: PlotProps) {
 }
 
 interface LegendProps extends Omit<PlotProps, "height"> {
+  /** Lines that it has room for. */
+  rows: number;
   toggle: (index: number, isAlone: boolean) => void;
 }
 
-function Legend({ loaded, spec, hidden, hover, toggle }: LegendProps) {
+function Legend({ rows, loaded, spec, hidden, hover, toggle }: LegendProps) {
   const palette = useMemo(paletteOf, [theme.value]);
   const series = loaded.value?.frame.series ?? [];
   return (
-    <div class="legend-box">
+    <div class="legend-box" style={{ height: `${LEGEND_ROW * (rows + 1)}px` }}>
       <table class="legend">
         <thead>
           <tr>

@@ -1,9 +1,9 @@
 /** What is known of a host besides its state. */
 
-import type { ComponentChildren } from "preact";
 import type { AgentView, HostDetail, PollStatus } from "../api/types";
 import { Moment } from "../components/status";
 import { hostPath } from "../router";
+import { Fact } from "./facts";
 
 export function HostFacts({ detail }: { detail: HostDetail }) {
   const { host, agent, polls } = detail;
@@ -54,15 +54,6 @@ export function HostFacts({ detail }: { detail: HostDetail }) {
           <PollFact key={poll.kind} poll={poll} />
         ))}
       </dl>
-    </div>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
     </div>
   );
 }

@@ -8,8 +8,10 @@ export type Connection = "connecting" | "live" | "lost";
 
 export const connection = signal<Connection>("connecting");
 
-const PAUSE_MS_MIN = 1000;
+const PAUSE_MS_MIN = 500;
 const PAUSE_MS_MAX = 30_000;
+/** The server ends each stream after a while: only a longer silence is worth a word. Milliseconds. */
+const LOST_AFTER_MS = 2500;
 
 export interface Listener {
   check?: (check: CheckView) => void;
@@ -37,6 +39,7 @@ export function pauseAfter(tries: number, random: number): number {
 export function startStream(): void {
   let tries = 0;
   let isFirst = true;
+  let losing: ReturnType<typeof setTimeout> | undefined;
 
   const open = (): void => {
     const source = new EventSource("/api/v1/events/stream");
@@ -52,13 +55,16 @@ export function startStream(): void {
     on("resync", (listener) => listener.resync?.());
     source.onopen = () => {
       tries = 0;
+      clearTimeout(losing);
+      losing = undefined;
       connection.value = "live";
       if (!isFirst) for (const listener of [...listeners]) listener.resync?.();
       isFirst = false;
     };
     source.onerror = () => {
       source.close();
-      connection.value = "lost";
+      if (connection.value === "live") connection.value = "connecting";
+      losing ??= setTimeout(() => (connection.value = "lost"), LOST_AFTER_MS);
       setTimeout(() => void again(), pauseAfter(tries, Math.random()));
       tries += 1;
     };

@@ -1,0 +1,103 @@
+/** What is known of a check besides what it found. */
+
+import { cancelDowntime } from "../api/client";
+import type { CheckView, Downtime } from "../api/types";
+import { Moment, Since } from "../components/status";
+import { formatMoment } from "../format/moment";
+import { formatAge, formatDuration } from "../format/quantity";
+import { now } from "../state/clock";
+import { canAct } from "../state/session";
+import { attempt } from "../state/toast";
+import { Fact } from "./facts";
+
+export function CheckFacts({ check }: { check: CheckView }) {
+  const { acknowledgement: ack } = check;
+  return (
+    <>
+      <dl class="facts">
+        <Fact name="For">
+          <Since at={check.since} />
+        </Fact>
+        <Fact name="Attempt">
+          {check.attempt} of {check.attempts_max}, {check.state_type}
+        </Fact>
+        <Fact name="Last run">
+          <Moment at={check.last_check} />
+          {check.run_time_ms !== null && check.last_check !== null && <span class="muted"> took {formatDuration(check.run_time_ms)}</span>}
+        </Fact>
+        <Fact name="Next run">{check.next_check === null ? "when a result is handed in" : `in ${formatAge(Math.max(0, check.next_check - now.value))}`}</Fact>
+        <Fact name="Interval">{formatDuration(check.interval_ms)}</Fact>
+        <Fact name="Kind">{check.kind}</Fact>
+        {check.is_flapping && <Fact name="Flapping">{check.flapping_percent.toFixed(0)} % of the last runs changed the state</Fact>}
+      </dl>
+      {check.expr && (
+        <div class="fact-wide">
+          <span class="small faint">Expression</span>
+          <pre>
+            <a href={`/explore?expr=${encodeURIComponent(check.expr)}`} title="Open in Explore">
+              {check.expr}
+            </a>
+          </pre>
+        </div>
+      )}
+      {check.argv && check.argv.length > 0 && (
+        <div class="fact-wide">
+          <span class="small faint">Command</span>
+          <pre>{check.argv.map(quoted).join(" ")}</pre>
+        </div>
+      )}
+      {(check.notes || check.notes_url) && (
+        <div class="fact-wide" data-testid="notes">
+          <span class="small faint">What to do</span>
+          <p>
+            {check.notes}{" "}
+            {/^https?:\/\//.test(check.notes_url) && (
+              <a href={check.notes_url} target="_blank" rel="noreferrer">
+                {check.notes_url}
+              </a>
+            )}
+          </p>
+        </div>
+      )}
+      {ack && (
+        <Remark title={`${ack.author} acknowledged it ${formatMoment(ack.at)}${ack.until === null ? "" : `, until ${formatMoment(ack.until)}`}`} text={ack.comment} />
+      )}
+      {check.downtimes.map((downtime) => (
+        <DowntimeRemark key={downtime.id} downtime={downtime} />
+      ))}
+      {check.comments.map(({ at, author, text }) => (
+        <Remark key={`${at} ${author}`} title={`${author}, ${formatMoment(at)}`} text={text} />
+      ))}
+    </>
+  );
+}
+
+/** An argument as a shell would need it. */
+const quoted = (argument: string): string => (/^[\w@%+=:,./$-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`);
+
+function Remark({ title, text }: { title: string; text: string }) {
+  return (
+    <div class="remark">
+      <span class="small muted">{title}</span>
+      <p>{text}</p>
+    </div>
+  );
+}
+
+function DowntimeRemark({ downtime }: { downtime: Downtime }) {
+  return (
+    <div class="remark row">
+      <div>
+        <span class="small muted">
+          Downtime{downtime.is_of_host ? " of the host" : ""}, {downtime.author}: {formatMoment(downtime.start)} – {formatMoment(downtime.end)}
+        </span>
+        <p>{downtime.comment}</p>
+      </div>
+      {canAct.value && (
+        <button class="button push" data-size="small" data-testid="cancel-downtime" onClick={() => void attempt("Downtime ended", () => cancelDowntime(downtime.id))}>
+          {downtime.is_active ? "End it" : "Cancel it"}
+        </button>
+      )}
+    </div>
+  );
+}
