@@ -7,8 +7,9 @@ use noroshi_model::{
     ChangeKind, CheckId, Event, EventBody, StateChange, StateType, Status, Subject, Timestamp,
 };
 
-use crate::book::Told;
+use crate::book::{Notification, Told};
 use crate::config::{Contact, Secret, Security, Smtp, StatusFilter};
+use crate::view::{Channel, NotificationKind, NotificationState};
 
 /// Returns a change with plain values.
 pub(crate) fn change(kind: ChangeKind, status: Status) -> Box<StateChange> {
@@ -70,5 +71,30 @@ pub(crate) fn smtp() -> Smtp {
         password: Secret::new("hunter2"),
         from: "Noroshi <noroshi@example.net>".to_owned(),
         ca_pem: None,
+    }
+}
+
+/// Returns a notification about `web1/http` that waits, without a letter.
+pub(crate) fn notification(kind: NotificationKind, status: Status) -> Notification {
+    Notification {
+        number: 1,
+        at: Timestamp::from_secs(1),
+        contact: "ann".to_owned(),
+        channel: Channel::Email,
+        address: "ann@example.net".to_owned(),
+        id: CheckId::check("web1", "http"),
+        kind,
+        status,
+        problem: 1,
+        event: Some(7),
+        subject: "subject".to_owned(),
+        message_id: "noroshi.site.7.ann.1@example.net".to_owned(),
+        answers: None,
+        state: NotificationState::Queued,
+        attempts: 0,
+        next_attempt: Timestamp::from_secs(1),
+        sent_at: None,
+        error: None,
+        letter: None,
     }
 }

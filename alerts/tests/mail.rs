@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use house::smtp_server::{At, Fault, PASSWORD, Received, SmtpServer};
-use house::{Mortal, START, World, config, contact, problem, recovery, web1};
+use house::{Mortal, START, Stuck, World, config, contact, problem, recovery, web1};
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 use noroshi_alerts::{Config, NotificationState, Secret, Security, TestError};
 use noroshi_model::{Clock, Records};
@@ -72,8 +72,7 @@ async fn a_problem_and_its_end_arrive_with_all_that_is_needed() {
         "Restart nginx: systemctl restart nginx",
         "https://wiki.example.net/nginx?a=1&b=2",
         "https://noroshi.example.net/hosts/web1/checks/http",
-        "You get this as contact ann, decided 2026-11-21 13:04:06 +09:00",
-        "nobody is named, so every contact is told",
+        "Told to contact ann; decided 2026-11-21 13:04:06 +09:00. Why: nobody is named",
     ] {
         assert!(text.replace("\r\n", "\n").contains(&fact.replace("\r\n", "\n")), "{fact}\n{text}");
     }
@@ -373,6 +372,36 @@ async fn a_disk_that_fails_for_a_while_repeats_nothing() {
     life.stop().await;
     let told = subjects(&server.mails());
     assert_eq!(told.len(), 2, "{told:?}");
+}
+
+/// A source of series that never answers, or breaks, costs the mail its graph and nothing else.
+#[tokio::test]
+async fn a_graph_that_does_not_come_does_not_hold_the_mail() {
+    let (entered, mut is_entered) = tokio::sync::mpsc::channel(1);
+    let (release, is_released) = std::sync::mpsc::sync_channel(1);
+    let server = SmtpServer::start(Security::Starttls, "PLAIN").await;
+    let mut world = World::new();
+    world.series = Arc::new(Stuck { entered, is_released: std::sync::Mutex::new(is_released) });
+    let life = world.live(config(server.smtp()));
+    world.happen(&web1(), problem(1));
+    is_entered.recv().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    let mails = server.received(1).await;
+    let mail = parse(&mails[0]);
+    assert_eq!(structure(&mail), "alternative(text/plain text/html)");
+    assert!(!mail.body_html(0).unwrap().contains("cid:"));
+    assert_eq!(life.alerts.stats().graphs_missed_total, 1);
+
+    // Released, it breaks: the next mail finds the source in this state at once.
+    release.send(()).unwrap();
+    world.happen(&web1(), recovery(1));
+    release.send(()).unwrap();
+    let mails = server.received(2).await;
+    assert_eq!(structure(&parse(&mails[1])), "alternative(text/plain text/html)");
+    assert_eq!(life.alerts.stats().graphs_missed_total, 2);
+    life.stop().await;
 }
 
 /// A contact with a pager gets 160 characters of plain text.

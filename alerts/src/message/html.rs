@@ -8,6 +8,7 @@ use std::fmt::Write;
 use noroshi_model::Status;
 
 use crate::message::sheet::Sheet;
+use crate::picture::WIDTH;
 
 /// Content id of the graph.
 pub(crate) const GRAPH_CID: &str = "graph@noroshi";
@@ -54,8 +55,8 @@ pub(crate) fn html(sheet: &Sheet, picture: Option<&str>) -> String {
     if let Some(title) = picture {
         write!(
             out,
-            "<img src=\"cid:{GRAPH_CID}\" width=\"600\" alt=\"{}\" style=\"display:block;width:100%;\
-             max-width:600px;height:auto;border:0;margin:14px 0\">",
+            "<img src=\"cid:{GRAPH_CID}\" width=\"{WIDTH}\" alt=\"{}\" style=\"display:block;width:\
+             100%;max-width:{WIDTH}px;height:auto;border:0;margin:14px 0;border-radius:4px\">",
             escaped(title)
         )
         .expect(WRITES);

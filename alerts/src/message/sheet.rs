@@ -85,8 +85,8 @@ pub(crate) fn sheet(
     let at = words::moment(notification.at, reader.zone);
     let contact = words::one_line(&notification.contact);
     let reasons = letter.reasons.join("; ");
-    let why = if reasons.is_empty() { String::new() } else { format!(": {reasons}") };
-    sheet.reasons = format!("You get this as contact {contact}, decided {at}{why}.");
+    let why = if reasons.is_empty() { String::new() } else { format!(" Why: {reasons}.") };
+    sheet.reasons = format!("Told to contact {contact}; decided {at}.{why}");
     sheet
 }
 

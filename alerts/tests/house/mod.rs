@@ -235,6 +235,52 @@ impl SeriesSource for Curve {
     }
 }
 
+/// Series that are asked for and do not come until somebody lets go; then the source breaks.
+pub struct Stuck {
+    /// Hears of each question.
+    pub entered: tokio::sync::mpsc::Sender<()>,
+    /// Each word lets one question go.
+    pub is_released: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl SeriesSource for Stuck {
+    fn select(&self, _: &Select) -> Result<Vec<SeriesData>, SelectError> {
+        // A full channel means that somebody has heard already.
+        if self.entered.try_send(()).is_err() {
+            // Nobody waits for it any more.
+        }
+        let released =
+            self.is_released.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        panic!("the source breaks: {released:?}");
+    }
+
+    fn series(
+        &self,
+        _: &[Matcher],
+        _: Timestamp,
+        _: Timestamp,
+        _: usize,
+    ) -> Result<Vec<Labels>, SelectError> {
+        Ok(Vec::new())
+    }
+
+    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
+        Ok(Vec::new())
+    }
+
+    fn metadata(&self, _: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
+        Ok(Vec::new())
+    }
+
+    fn last_seen(&self, _: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
+        Ok(None)
+    }
+}
+
 /// Records on which the process dies at a given commit: that commit and all later ones fail.
 pub struct Mortal {
     records: Arc<MemoryRecords>,
