@@ -17,7 +17,7 @@ use crate::action::{ActionError, PassiveResult};
 use crate::board::{Board, Job};
 use crate::checks::Deps;
 use crate::plugin::understand_passive;
-use crate::probe::{Finding, Probe, look_passive, look_plugin, tcp};
+use crate::probe::{Finding, Probe, dns, http, icmp, look_passive, look_plugin, ntp, tcp, tls};
 use crate::schedule::Steady;
 use crate::writer::Message;
 
@@ -48,6 +48,7 @@ struct Tools {
     engine: Engine,
     steady: Steady,
     messages: mpsc::Sender<Message>,
+    pingers: icmp::Pingers,
     plugins: Semaphore,
     expressions: Semaphore,
 }
@@ -60,6 +61,7 @@ impl Runner {
             engine: self.engine,
             steady: self.steady,
             messages: self.messages,
+            pingers: icmp::Pingers::new(),
             plugins: Semaphore::new(PLUGINS_MAX),
             expressions: Semaphore::new(EXPRESSIONS_MAX),
         });
@@ -132,19 +134,24 @@ async fn run_one(tools: Arc<Tools>, job: Job) {
 /// Looks, for no longer than the time-out.
 async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
     let limit = job.timing.timeout;
-    let native = async {
+    let looking = async {
         match &*job.probe {
             Probe::Expression(_) => look_at_expression(tools, job, now).await,
             Probe::Tcp(probe) => tcp::look(probe, &job.macros).await,
             Probe::Passive(probe) => look_passive(probe, job.last, now),
-            Probe::Plugin(_) => Finding::unknown("not reached"),
-            _ => Finding::unknown("this kind of probe is not built yet"),
+            // The runner of plug-ins keeps the time by itself, to end the whole process group.
+            Probe::Plugin(probe) => look_plugin(probe, &job.macros, limit).await,
+            Probe::Http(probe) => http::look(probe, &job.macros, now).await,
+            Probe::Icmp(probe) => icmp::look(probe, &job.macros, &tools.pingers).await,
+            Probe::Dns(probe) => dns::look(probe, &job.macros).await,
+            Probe::Tls(probe) => tls::look(probe, &job.macros, now).await,
+            Probe::Ntp(probe) => ntp::look(probe, &job.macros, now).await,
         }
     };
-    if let Probe::Plugin(probe) = &*job.probe {
-        return look_plugin(probe, &job.macros, limit).await;
+    if matches!(&*job.probe, Probe::Plugin(_)) {
+        return looking.await;
     }
-    timeout(limit, native).await.unwrap_or_else(|_| {
+    timeout(limit, looking).await.unwrap_or_else(|_| {
         let text = format!("timed out after {} s", limit.as_secs_f64());
         Finding::new(Status::Critical, text)
     })

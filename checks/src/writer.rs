@@ -79,7 +79,12 @@ impl Writer {
         let (handlers, handling) = mpsc::channel(HANDLERS_WAITING_MAX);
         let mut tasks = JoinSet::new();
         tasks.spawn(publish(Arc::clone(&self.deps.sink), publishing));
-        tasks.spawn(handler::run_all(handling, HANDLERS_MAX, stop.clone()));
+        tasks.spawn(handler::run_all(
+            handling,
+            HANDLERS_MAX,
+            Arc::clone(&self.deps.clock),
+            stop.clone(),
+        ));
         let outlets = Outlets { samples, handlers };
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

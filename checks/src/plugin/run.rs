@@ -112,14 +112,20 @@ async fn spawn(argv: &[String], env: &BTreeMap<String, String>) -> Result<Child,
                 tries += 1;
                 sleep(Duration::from_millis(20)).await;
             }
-            Err(error) => {
-                return Err(match error.kind() {
-                    ErrorKind::NotFound => Exit::NotFound(program.clone()),
-                    ErrorKind::PermissionDenied => Exit::NotExecutable(program.clone()),
-                    _ => Exit::CannotStart(error.to_string()),
-                });
-            }
+            Err(error) => return Err(refused(program, &error)),
         }
+    }
+}
+
+/// Returns what it means that a program could not be started.
+fn refused(program: &str, error: &std::io::Error) -> Exit {
+    // A script without `#!`: a shell would run it, the kernel does not.
+    let is_no_program = error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error());
+    match error.kind() {
+        ErrorKind::NotFound => Exit::NotFound(program.to_owned()),
+        ErrorKind::PermissionDenied => Exit::NotExecutable(program.to_owned()),
+        _ if is_no_program => Exit::NotExecutable(format!("{program} (no program, no `#!`)")),
+        _ => Exit::CannotStart(error.to_string()),
     }
 }
 
@@ -222,3 +228,6 @@ impl Drop for Group {
         self.signal(Signal::KILL);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,15 @@
 //! How a check looks: the kinds of probe and their configuration.
 
+pub(crate) mod dns;
 mod expression;
 mod finding;
+pub(crate) mod http;
+pub(crate) mod icmp;
+pub(crate) mod ntp;
 mod passive;
 mod plugin;
 pub(crate) mod tcp;
+pub(crate) mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -90,7 +90,6 @@ pub(crate) async fn look(probe: &TcpProbe, macros: &Macros) -> Finding {
         Err(error) => return failed(error, begun.elapsed()),
     };
     let time = begun.elapsed();
-    tracing::debug!(resolve = ?connected.resolve, connect = ?connected.connect, "connected");
     let status = judge_time(time, probe.warning, probe.critical);
     let mut output = format!("{host}:{port} answers in {}", precise(time));
     if !said.is_empty() {

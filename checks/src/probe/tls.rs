@@ -1,0 +1,273 @@
+//! TLS: the handshake, and what the server's certificates say.
+//!
+//! The handshake is carried through whether the chain verifies or not, so that an expired or
+//! self-signed certificate is named instead of ending in a broken connection. What does not verify
+//! is critical unless the check says otherwise.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use noroshi_model::{Perfdata, Range, Status, Timestamp, Unit};
+use parking_lot::Mutex;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::TlsProbe;
+use super::finding::{Finding, Measure};
+use super::tcp::{connect, host_and_port, measures, precise};
+use crate::macros::Macros;
+
+/// Where Debian, Red Hat and SUSE keep the certificates that the machine trusts: a site's own
+/// authority is there and not among Mozilla's.
+const SYSTEM_ROOTS: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
+
+/// What a handshake told of the server's certificates.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chain {
+    /// Why it does not verify; `None` when it does.
+    pub(crate) fault: Option<String>,
+    /// When the first of its certificates ends, in seconds since 1970.
+    pub(crate) ends: Option<i64>,
+    /// Whose the first certificate is.
+    pub(crate) subject: String,
+    /// Who gave it.
+    pub(crate) issuer: String,
+}
+
+impl Chain {
+    /// Returns how many days are left; negative when it has ended.
+    pub(crate) fn days_left(&self, now: Timestamp) -> Option<f64> {
+        self.ends.map(|ends| (ends as f64 - now.as_secs_f64()) / DAY)
+    }
+
+    /// Judges the chain. Returns the status and what to say of it.
+    pub(crate) fn judge(
+        &self,
+        now: Timestamp,
+        warning: Option<f64>,
+        critical: Option<f64>,
+        is_insecure: bool,
+    ) -> (Status, String) {
+        let Some(days) = self.days_left(now) else {
+            return (Status::Critical, "certificate: none that can be read".to_owned());
+        };
+        let left = if days < 0.0 {
+            format!("certificate of {} ended {:.0} days ago", self.subject, -days)
+        } else {
+            format!("certificate of {} has {days:.0} days left", self.subject)
+        };
+        let mut status = Status::Ok;
+        if warning.is_some_and(|limit| days < limit) {
+            status = Status::Warning;
+        }
+        if days < 0.0 || critical.is_some_and(|limit| days < limit) {
+            status = Status::Critical;
+        }
+        match &self.fault {
+            Some(fault) if !is_insecure => (Status::Critical, format!("{left}, but {fault}")),
+            Some(fault) => (status, format!("{left} ({fault})")),
+            None => (status, left),
+        }
+    }
+}
+
+/// Looks at a server's certificates.
+pub(crate) async fn look(probe: &TlsProbe, macros: &Macros, now: Timestamp) -> Finding {
+    let target = macros.expand(&probe.target, &[]);
+    let own = macros.expand("$HOSTADDRESS$", &[]);
+    let Some((host, port)) = host_and_port(&target, &own) else {
+        return Finding::unknown(format!("{target:?} is no host:port"));
+    };
+    let name = macros.expand(&probe.server_name, &[]);
+    let name = if name.is_empty() { host.clone() } else { name };
+    let begun = Instant::now();
+    let shaken = match connect(&host, port).await {
+        Ok(connected) => handshake(connected.stream, &name, now, &[]).await,
+        Err(error) => Err(super::chain(&error)),
+    };
+    let (chain, protocol) = match shaken {
+        Ok((stream, chain)) => {
+            let version = stream.get_ref().1.protocol_version();
+            (chain, version.and_then(|v| v.as_str()).unwrap_or("TLS").replace('_', "."))
+        }
+        Err(error) => {
+            let mut finding = Finding::new(Status::Critical, error);
+            finding.measures.extend(measures(Status::Critical, begun.elapsed()));
+            return finding;
+        }
+    };
+    let limits = (Some(probe.days_warning), Some(probe.days_critical));
+    let (status, text) = chain.judge(now, limits.0, limits.1, probe.is_insecure);
+    let time = precise(begun.elapsed());
+    let mut finding = Finding::new(status, format!("{text}, {protocol} in {time}"));
+    finding.long_output = format!("subject: {}\nissuer: {}", chain.subject, chain.issuer);
+    finding.perfdata.extend(days_data(&chain, now, limits));
+    finding.measures.extend(measures(status, begun.elapsed()));
+    finding.measures.extend(expiry(&chain));
+    finding
+}
+
+/// Returns the series of when the first certificate ends.
+pub(crate) fn expiry(chain: &Chain) -> Option<Measure> {
+    let name = "probe_ssl_earliest_cert_expiry";
+    chain.ends.map(|ends| Measure { name, label: None, value: ends as f64 })
+}
+
+/// Makes the performance data of the days left.
+pub(crate) fn days_data(
+    chain: &Chain,
+    now: Timestamp,
+    (warning, critical): (Option<f64>, Option<f64>),
+) -> Option<Perfdata> {
+    let at_least = |limit: Option<f64>| {
+        limit.map(|start| Range { start, end: f64::INFINITY, is_inside: false })
+    };
+    Some(Perfdata {
+        label: "certificate_days".to_owned(),
+        value: Some(chain.days_left(now)?),
+        unit: Unit::None,
+        warning: at_least(warning),
+        critical: at_least(critical),
+        min: None,
+        max: None,
+    })
+}
+
+/// Shakes hands. `Err` says why there is no TLS at all.
+pub(crate) async fn handshake(
+    stream: TcpStream,
+    name: &str,
+    now: Timestamp,
+    alpn: &[&[u8]],
+) -> Result<(TlsStream<TcpStream>, Chain), String> {
+    let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let server = ServerName::try_from(bare).map_err(|_| format!("{name:?} is no server name"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let recorder = Arc::new(Recorder::new(&provider, now)?);
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = config
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&recorder) as _)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    let connector = TlsConnector::from(Arc::new(config));
+    let shaken = connector.connect(server, stream).await;
+    let stream = shaken.map_err(|error| format!("no TLS: {error}"))?;
+    let mut chain = Chain { fault: recorder.fault.lock().clone(), ..Chain::default() };
+    for (index, certificate) in
+        stream.get_ref().1.peer_certificates().into_iter().flatten().enumerate()
+    {
+        let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { continue };
+        let ends = parsed.validity().not_after.timestamp();
+        chain.ends = Some(chain.ends.map_or(ends, |other| other.min(ends)));
+        if index == 0 {
+            chain.subject = common_name(parsed.subject());
+            chain.issuer = common_name(parsed.issuer());
+        }
+    }
+    Ok((stream, chain))
+}
+
+fn common_name(name: &x509_parser::x509::X509Name<'_>) -> String {
+    let common = name.iter_common_name().next().and_then(|name| name.as_str().ok());
+    common.map_or_else(|| name.to_string(), str::to_owned)
+}
+
+/// Verifies as usual, notes the fault, and accepts.
+struct Recorder {
+    verifier: Arc<WebPkiServerVerifier>,
+    now: UnixTime,
+    fault: Mutex<Option<String>>,
+}
+
+impl Recorder {
+    fn new(provider: &Arc<CryptoProvider>, now: Timestamp) -> Result<Self, String> {
+        static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+        let roots = Arc::clone(ROOTS.get_or_init(|| Arc::new(roots())));
+        let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
+        let verifier = builder.build().map_err(|error| error.to_string())?;
+        let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        Ok(Self { verifier, now, fault: Mutex::new(None) })
+    }
+}
+
+/// Reads the roots: Mozilla's and the machine's own.
+fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for path in SYSTEM_ROOTS {
+        let Ok(certificates) = CertificateDer::pem_file_iter(path) else { continue };
+        roots.add_parsable_certificates(certificates.flatten());
+        break;
+    }
+    roots
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            self.now,
+        );
+        if let Err(error) = verified {
+            *self.fault.lock() = Some(error.to_string());
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
