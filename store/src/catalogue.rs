@@ -1,0 +1,194 @@
+//! The series that are known: labels, numbers, the index, and what is known about metrics.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use noroshi_model::{Kind, Labels, Matcher, MetricMeta, SelectError, Width};
+
+use crate::fold::width_of;
+use crate::index::Index;
+
+/// Metrics that are remembered; more are a mistake of a source and are left out.
+const METAS_MAX: usize = 200_000;
+
+/// Everything that is known about series apart from their samples.
+#[derive(Default)]
+pub(crate) struct Catalogue {
+    labels: Vec<Option<Labels>>,
+    by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    pub(crate) index: Index,
+    metas: BTreeMap<String, MetricMeta>,
+    count: usize,
+}
+
+/// Takes a hash for what it is.
+#[derive(Default)]
+pub(crate) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// Returns a hash of a label set: multiply and fold, eight bytes at a time (the method of wyhash
+/// and its kin, github.com/wangyi-fudan/wyhash; constants our own). Equal hashes are told apart by
+/// the labels themselves, so it need not be strong, only fast.
+pub(crate) fn hash_labels(labels: &Labels) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    const OTHER: u64 = 0xd1b5_4a32_d192_ed03;
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        (product as u64) ^ (product >> 64) as u64
+    };
+    let bytes = labels.as_packed().as_bytes();
+    let mut hash = ODD ^ bytes.len() as u64;
+    let (pairs, rest) = bytes.as_chunks::<16>();
+    for pair in pairs {
+        let (words, _) = pair.as_chunks::<8>();
+        let (a, b) = (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]));
+        hash = fold(a ^ ODD, b ^ hash);
+    }
+    let mut last = [0; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    let (words, _) = last.as_chunks::<8>();
+    let (a, b) = (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]));
+    fold(fold(a ^ OTHER, b ^ hash), ODD)
+}
+
+impl Catalogue {
+    /// Returns a series' number.
+    pub(crate) fn find(&self, hash: u64, labels: &Labels) -> Option<u32> {
+        let mut key = hash;
+        loop {
+            let series = *self.by_hash.get(&key)?;
+            if self.labels.get(series as usize).is_some_and(|known| known.as_ref() == Some(labels))
+            {
+                return Some(series);
+            }
+            key = key.wrapping_add(1);
+        }
+    }
+
+    /// Adds a series under a number that is not in use.
+    pub(crate) fn add(&mut self, series: u32, labels: Labels) {
+        let place = series as usize;
+        if self.labels.len() <= place {
+            self.labels.resize(place + 1, None);
+        }
+        if self.labels[place].is_some() {
+            return;
+        }
+        let mut key = hash_labels(&labels);
+        while self.by_hash.contains_key(&key) {
+            key = key.wrapping_add(1);
+        }
+        self.by_hash.insert(key, series);
+        self.index.add(series, &labels);
+        self.labels[place] = Some(labels);
+        self.count += 1;
+    }
+
+    /// Removes series. Numbers are not used again.
+    pub(crate) fn remove(&mut self, gone: &[u32]) {
+        for &series in gone {
+            let Some(labels) = self.labels.get_mut(series as usize).and_then(Option::take) else {
+                continue;
+            };
+            self.index.remove(series, &labels);
+            self.count -= 1;
+        }
+        // Keys that stepped aside for a removed one must be found again: all are put in anew.
+        self.by_hash.clear();
+        for (series, labels) in self.labels.iter().enumerate() {
+            let Some(labels) = labels else { continue };
+            let mut key = hash_labels(labels);
+            while self.by_hash.contains_key(&key) {
+                key = key.wrapping_add(1);
+            }
+            self.by_hash.insert(key, series as u32);
+        }
+    }
+
+    /// Returns how many series are known.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the number that the next new series gets.
+    pub(crate) fn next_series(&self) -> u32 {
+        self.labels.len() as u32
+    }
+
+    /// Returns a series' labels.
+    pub(crate) fn labels(&self, series: u32) -> Option<&Labels> {
+        self.labels.get(series as usize)?.as_ref()
+    }
+
+    /// Walks over all series from a number on.
+    pub(crate) fn iter_from(&self, first: u32) -> impl Iterator<Item = (u32, &Labels)> {
+        let all = self.labels.iter().enumerate().skip(first as usize);
+        all.filter_map(|(series, labels)| Some((series as u32, labels.as_ref()?)))
+    }
+
+    /// Returns the series that match, sorted by number.
+    pub(crate) fn matching(&self, matchers: &[Matcher]) -> Result<Vec<u32>, SelectError> {
+        let candidates = self.index.candidates(matchers).ok_or(SelectError::MatchesEverything)?;
+        let is_match = |series: &u32| {
+            let labels = self.labels(*series);
+            labels.is_some_and(|labels| matchers.iter().all(|m| m.matches_labels(labels)))
+        };
+        Ok(candidates.into_iter().filter(is_match).collect())
+    }
+
+    /// Remembers what is known about a metric; tells whether that was news.
+    pub(crate) fn learn(&mut self, meta: &MetricMeta) -> bool {
+        if self.metas.get(&meta.name) == Some(meta) {
+            return false;
+        }
+        if self.metas.len() >= METAS_MAX && !self.metas.contains_key(&meta.name) {
+            return false;
+        }
+        self.metas.insert(meta.name.clone(), meta.clone());
+        true
+    }
+
+    /// Tells whether something is said about a metric that is not known yet.
+    pub(crate) fn is_news(&self, meta: &MetricMeta) -> bool {
+        self.metas.get(&meta.name) != Some(meta)
+    }
+
+    /// Returns what is known about metrics.
+    pub(crate) fn metas(&self) -> &BTreeMap<String, MetricMeta> {
+        &self.metas
+    }
+
+    /// Returns how a series counts: by what its source says about the metric, else by the ending
+    /// of its name (`OpenMetrics` 1.0, "Suffixes").
+    pub(crate) fn width(&self, labels: &Labels) -> Option<Width> {
+        const ENDINGS: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
+        let name = labels.name();
+        let kind = self.metas.get(name).map(|meta| meta.kind).or_else(|| {
+            // `x_bucket` is described under the name of its family `x`.
+            let (family, ending) = name.rsplit_once('_')?;
+            let family = self.metas.get(family)?;
+            let is_part = matches!(family.kind, Kind::Histogram | Kind::Summary);
+            (is_part && ["count", "sum", "bucket"].contains(&ending)).then_some(Kind::Histogram)
+        });
+        match kind {
+            None | Some(Kind::Untyped) => {
+                ENDINGS.iter().any(|ending| name.ends_with(ending)).then_some(Width::Float)
+            }
+            Some(Kind::Summary) => {
+                (name.ends_with("_count") || name.ends_with("_sum")).then_some(Width::Float)
+            }
+            Some(kind) => width_of(kind),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Answers queries: which archive covers what, and the samples and rows of each series.
+
+use std::collections::BTreeSet;
+
+use noroshi_model::seam::{RawSegment, RowSegment, Segment};
+use noroshi_model::time::millis;
+use noroshi_model::{
+    Labels, Matcher, MetricMeta, Select, SelectError, SeriesData, SeriesSource, Timestamp, UNKNOWN,
+    Width,
+};
+
+use crate::codec::{Point, Row};
+use crate::fetch::View;
+use crate::fold::{Restarts, row_floor};
+use crate::inner::{Class, Inner};
+use crate::ring::RingError;
+
+/// Numbers in a row: what a row counts for against [`Select::samples_max`].
+const ROW_NUMBERS: usize = 6;
+
+/// A stretch of time and the archive that answers for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    archive: usize,
+    after: i64,
+    until: i64,
+}
+
+/// Chooses archives, oldest piece first.
+///
+/// The coarsest archive that still has two rows for each step and window answers, as far back as
+/// it reaches; before that the next coarser ones do.
+fn choose(class: &Class, now: i64, request: &Select) -> Vec<Piece> {
+    let (step, window) = (millis(request.step), millis(request.window));
+    let is_fine = |archive: &usize| {
+        let twice = class.steps[*archive].saturating_mul(2);
+        twice <= step && (window == 0 || twice <= window)
+    };
+    let first = (1..class.steps.len()).rev().find(is_fine).unwrap_or(0);
+    let (after, mut until) = (request.after.as_millis(), request.until.as_millis());
+    let mut pieces = Vec::new();
+    for archive in first..class.steps.len() {
+        let reaches_to = now.saturating_sub(class.spans[archive]);
+        let border =
+            class.steps.get(archive + 1).map(|coarser| row_floor(reaches_to, *coarser) + coarser);
+        match border {
+            Some(border) if after < reaches_to => {
+                if border < until {
+                    pieces.push(Piece { archive, after: border, until });
+                    until = border;
+                }
+            }
+            _ => {
+                pieces.push(Piece { archive, after, until });
+                break;
+            }
+        }
+    }
+    pieces.reverse();
+    pieces
+}
+
+impl Inner {
+    fn segments(&self, view: &View, pieces: &[Piece]) -> Result<Vec<Segment>, RingError> {
+        let class = &self.classes[view.class];
+        let mut segments = Vec::new();
+        for piece in pieces {
+            if piece.archive == 0 {
+                segments.extend(self.raw_segment(view, piece.after, piece.until)?);
+                continue;
+            }
+            let step = class.steps[piece.archive];
+            // The row in progress is not a row yet: its samples are given as they are.
+            let rows_until = row_floor(piece.until.min(view.last_at.saturating_add(step)), step);
+            let rows_until = rows_until.max(piece.after);
+            let rows = self.rows(view, piece.archive, piece.after, rows_until)?;
+            let has_increase = view.width.is_some();
+            if !rows.is_empty() {
+                let share = class.spec.unknown_share_max;
+                let expected =
+                    if view.interval == 0 { 0.0 } else { step as f64 / f64::from(view.interval) };
+                let count_min = (expected * (1.0 - share)).floor() as u64;
+                segments.push(Segment::Rows(row_segment(step, &rows, has_increase, count_min)));
+            }
+            let is_last = pieces.last() == Some(piece);
+            if is_last && rows_until < piece.until {
+                segments.extend(self.raw_segment(view, rows_until, piece.until)?);
+            }
+        }
+        Ok(segments)
+    }
+
+    fn raw_segment(
+        &self,
+        view: &View,
+        after: i64,
+        until: i64,
+    ) -> Result<Option<Segment>, RingError> {
+        let raw = self.raw(view, after, until, false)?;
+        if raw.points.is_empty() {
+            return Ok(None);
+        }
+        let mut points = raw.points;
+        if let Some(width @ (Width::U32 | Width::U64)) = view.width {
+            unwrap_counter(&mut points, width, &Restarts::new(&raw.marks));
+        }
+        let heartbeat = i64::from(view.interval) * i64::from(self.config.heartbeat_intervals);
+        if heartbeat > 0 {
+            let now = self.now();
+            points = with_silences(points, heartbeat, until.min(now));
+        }
+        let at = points.iter().map(|point| point.at).collect();
+        let value = points.iter().map(|point| point.value).collect();
+        Ok(Some(Segment::Raw(RawSegment { at, value })))
+    }
+
+    /// Returns the series that match with their labels, in order of the labels.
+    fn found(&self, matchers: &[Matcher]) -> Result<Vec<(Labels, u32)>, SelectError> {
+        let catalogue = self.catalogue.read();
+        let series = catalogue.matching(matchers)?;
+        let labelled = |series: u32| Some((catalogue.labels(series)?.clone(), series));
+        let mut found: Vec<(Labels, u32)> = series.into_iter().filter_map(labelled).collect();
+        drop(catalogue);
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(found)
+    }
+
+    /// Tells whether a series has a sample in memory or on disk in `(after, until]`, as far as its
+    /// newest sample and its chains tell.
+    fn may_have(&self, series: u32, after: i64, until: i64) -> bool {
+        let look = self.table.with(series, |head| {
+            head.last_at > after
+                || head.late.last().is_some_and(|point| point.at > after)
+                || head.chains.iter().any(|chain| chain.reach > after)
+        });
+        look.unwrap_or(false) && until > after
+    }
+}
+
+/// Adds to counters of a known width what they lost by wrapping, so that a reader who takes every
+/// decrease for a reset is right.
+fn unwrap_counter(points: &mut [Point], width: Width, restarts: &Restarts<'_>) {
+    let modulus = if width == Width::U32 { 4_294_967_296.0 } else { 18_446_744_073_709_551_616.0 };
+    let (mut added, mut previous) = (0.0, None::<Point>);
+    for point in points.iter_mut().filter(|point| !noroshi_model::is_unknown(point.value)) {
+        let seen = *point;
+        if let Some(before) = previous
+            && seen.value < before.value
+        {
+            let has_restarted = restarts.between(before.at, seen.at);
+            let grown = crate::fold::grown(before.value, seen.value, width, has_restarted);
+            // A reset starts from zero again; a wrap goes on.
+            let is_wrap = !has_restarted && grown > seen.value;
+            added = if is_wrap { added + modulus } else { 0.0 };
+        }
+        previous = Some(seen);
+        point.value += added;
+    }
+}
+
+/// Puts an unknown sample where a source that promised to send was silent for too long.
+fn with_silences(points: Vec<Point>, heartbeat: i64, until: i64) -> Vec<Point> {
+    let is_silent = |pair: &[Point]| pair[1].at - pair[0].at > heartbeat;
+    let ends_silent = points.last().is_some_and(|last| until - last.at > heartbeat);
+    if !ends_silent && !points.windows(2).any(is_silent) {
+        return points;
+    }
+    let mut out: Vec<Point> = Vec::with_capacity(points.len() + 8);
+    for point in points {
+        if let Some(before) = out.last()
+            && point.at - before.at > heartbeat
+        {
+            out.push(Point { at: before.at + heartbeat, value: UNKNOWN });
+        }
+        out.push(point);
+    }
+    if ends_silent && let Some(last) = out.last() {
+        out.push(Point { at: last.at + heartbeat, value: UNKNOWN });
+    }
+    out
+}
+
+fn row_segment(step: i64, rows: &[Row], has_increase: bool, count_min: u64) -> RowSegment {
+    let mut segment = RowSegment { step, ..RowSegment::default() };
+    for row in rows {
+        let unknown = Row::unknown(row.at);
+        let row = if row.count < count_min { &unknown } else { row };
+        segment.at.push(row.at);
+        segment.min.push(row.min);
+        segment.max.push(row.max);
+        segment.sum.push(row.sum);
+        segment.last.push(row.last);
+        segment.count.push(row.count as f64);
+        if has_increase {
+            segment.increase.push(if row.count == 0 { UNKNOWN } else { row.increase });
+        }
+    }
+    segment
+}
+
+fn numbers_in(segments: &[Segment]) -> usize {
+    let numbers = |segment: &Segment| match segment {
+        Segment::Raw(raw) => raw.at.len(),
+        Segment::Rows(rows) => rows.at.len() * ROW_NUMBERS,
+    };
+    segments.iter().map(numbers).sum()
+}
+
+fn read_error(error: RingError) -> SelectError {
+    SelectError::Read(Box::new(error))
+}
+
+impl SeriesSource for Inner {
+    fn select(&self, request: &Select) -> Result<Vec<SeriesData>, SelectError> {
+        let (after, until) = (request.after.as_millis(), request.until.as_millis());
+        let now = self.now();
+        let mut numbers = 0;
+        let mut answer = Vec::new();
+        for (labels, series) in self.found(&request.matchers)? {
+            if !self.may_have(series, after, until) {
+                continue;
+            }
+            let class = self.table.with(series, |head| usize::from(head.class));
+            let Some(class) = class.and_then(|class| self.classes.get(class)) else { continue };
+            let pieces = choose(class, now, request);
+            // Rows are made of what lies up to one row before.
+            let coarsest = pieces.iter().map(|piece| class.steps[piece.archive]).max();
+            let from = pieces.iter().map(|piece| piece.after).min().unwrap_or(after);
+            let from = from.saturating_sub(coarsest.unwrap_or(0));
+            let Some(view) = self.view(series, from, until) else { continue };
+            let segments = self.segments(&view, &pieces).map_err(read_error)?;
+            if segments.is_empty() {
+                continue;
+            }
+            numbers += numbers_in(&segments);
+            if numbers > request.samples_max {
+                return Err(SelectError::TooManySamples { samples_max: request.samples_max });
+            }
+            answer.push(SeriesData { labels, segments });
+        }
+        Ok(answer)
+    }
+
+    fn series(
+        &self,
+        matchers: &[Matcher],
+        after: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Labels>, SelectError> {
+        let (after, until) = (after.as_millis(), until.as_millis());
+        let found = self.found(matchers)?.into_iter();
+        let within = found.filter(|(_, series)| self.may_have(*series, after, until));
+        Ok(within.map(|(labels, _)| labels).take(limit).collect())
+    }
+
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, SelectError> {
+        let catalogue = self.catalogue.read();
+        if matchers.is_empty() {
+            let names = catalogue.index.names().into_iter();
+            return Ok(names.take(limit).map(str::to_owned).collect());
+        }
+        let mut names = BTreeSet::new();
+        for series in catalogue.matching(matchers)? {
+            let labels = catalogue.labels(series);
+            names.extend(labels.into_iter().flat_map(Labels::iter).map(|(name, _)| name));
+        }
+        Ok(names.into_iter().take(limit).map(str::to_owned).collect())
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        let catalogue = self.catalogue.read();
+        if matchers.is_empty() {
+            let values = catalogue.index.values(name).into_iter();
+            return Ok(values.take(limit).map(str::to_owned).collect());
+        }
+        let mut values = BTreeSet::new();
+        for series in catalogue.matching(matchers)? {
+            values.extend(catalogue.labels(series).and_then(|labels| labels.get(name)));
+        }
+        Ok(values.into_iter().take(limit).map(str::to_owned).collect())
+    }
+
+    fn metadata(&self, name: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
+        let catalogue = self.catalogue.read();
+        let metas = catalogue.metas();
+        Ok(match name {
+            Some(name) => metas.get(name).cloned().into_iter().collect(),
+            None => metas.values().cloned().collect(),
+        })
+    }
+
+    fn last_seen(&self, matchers: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
+        let series = self.catalogue.read().matching(matchers)?;
+        let mut newest = None;
+        self.table.with_each(&series, |_, head| {
+            let last_at = head.map(|head| head.last_at).filter(|last_at| *last_at > i64::MIN);
+            newest = newest.max(last_at);
+        });
+        Ok(newest.map(Timestamp::from_millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(all: &[(i64, f64)]) -> Vec<Point> {
+        all.iter().map(|&(at, value)| Point { at, value }).collect()
+    }
+
+    #[test]
+    fn silence_becomes_unknown_after_the_heartbeat() {
+        let all = points(&[(0, 1.0), (10, 2.0), (60, 3.0)]);
+        let filled = with_silences(all.clone(), 40, 90);
+        let moments: Vec<i64> = filled.iter().map(|point| point.at).collect();
+        assert_eq!(moments, [0, 10, 50, 60]);
+        assert!(noroshi_model::is_unknown(filled[2].value));
+        assert_eq!(with_silences(all, 40, 101).last().unwrap().at, 100);
+    }
+
+    #[test]
+    fn a_wrapped_counter_goes_on_and_a_reset_one_starts_again() {
+        let two32 = 4_294_967_296.0;
+        let mut all = points(&[(1, two32 - 10.0), (2, 5.0), (3, 7.0), (4, 1.0)]);
+        unwrap_counter(&mut all, Width::U32, &Restarts::new(&[]));
+        let values: Vec<f64> = all.iter().map(|point| point.value).collect();
+        // 7 to 1 would be a wrap of nearly the whole width: a reset.
+        assert_eq!(values, [two32 - 10.0, two32 + 5.0, two32 + 7.0, 1.0]);
+    }
+}

@@ -1,0 +1,477 @@
+//! The one thread that changes series: takes batches in order, journals them, appends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::SyncSender;
+
+use noroshi_model::seam::Accepted;
+use noroshi_model::time::millis;
+use noroshi_model::{Batch, MetricMeta, Refused};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::catalogue::hash_labels;
+use crate::checkpoint::{Summary, Unpublished, Writing};
+use crate::codec::Point;
+use crate::entry::{SamplesWriter, SourceFacts, put_metas, put_removed, put_series};
+use crate::head::{Head, LATE_SAMPLES, Put};
+use crate::inner::{Counters, Inner};
+use crate::journal::Waiter;
+use crate::keeper::{KeeperTask, answer};
+use crate::ring::RingError;
+use crate::segment::frame;
+use crate::series_log::LABELS_BYTES_MAX;
+
+/// Late samples in memory, of all series; more are merged at once.
+const LATE_WAITING_MAX: u64 = 2_000_000;
+/// A source's start, computed from its uptime, may waver by this without being another start.
+const START_WAVER_MS: i64 = 5_000;
+/// Stands for a series that a sample was refused for.
+const NO_SERIES: u32 = u32::MAX;
+
+/// What the writer is asked to do.
+pub(crate) enum Command {
+    /// Take a batch in.
+    Batch(Box<Batch>, oneshot::Sender<Result<Accepted, Refused>>, Option<OwnedSemaphorePermit>),
+    /// Write a checkpoint.
+    Checkpoint(Option<SyncSender<bool>>),
+    /// End.
+    Stop,
+}
+
+/// The writer's own state.
+pub(crate) struct Writer {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) keeper: SyncSender<KeeperTask>,
+    /// Series below this number are in the catalogue's log.
+    pub(crate) logged_series: u32,
+    pub(crate) next_checkpoint: u64,
+    /// Metrics that are not in the catalogue's log.
+    pub(crate) new_metas: Vec<MetricMeta>,
+    /// Series that were removed and are not in it.
+    pub(crate) removed: Vec<u32>,
+    /// Reused from batch to batch.
+    pub(crate) scratch: Scratch,
+}
+
+/// Buffers that keep their size from batch to batch.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    series: Vec<u32>,
+    framed: Vec<u8>,
+    full: Vec<u32>,
+    late: Vec<u32>,
+    rewound: Vec<(u32, Point)>,
+}
+
+impl Writer {
+    /// Works until told to stop or until nobody can ask any more.
+    pub(crate) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(command) = commands.blocking_recv() {
+            match command {
+                Command::Batch(batch, reply, permit) => {
+                    self.take(&batch, reply);
+                    drop(permit);
+                }
+                Command::Checkpoint(done) => self.checkpoint(done),
+                Command::Stop => break,
+            }
+        }
+        commands.close();
+        while let Ok(command) = commands.try_recv() {
+            if let Command::Batch(batch, reply, permit) = command {
+                self.take(&batch, reply);
+                drop(permit);
+            }
+        }
+    }
+
+    /// Takes a batch in; the reply comes from the journal.
+    fn take(&mut self, batch: &Batch, reply: oneshot::Sender<Result<Accepted, Refused>>) {
+        let inner = Arc::clone(&self.inner);
+        Inner::count(&inner.counters.batches, 1);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.framed.clear();
+        self.learn(&batch.metas, &mut scratch.framed);
+        let mut accepted = Accepted::default();
+        self.resolve(batch, &mut scratch, &mut accepted);
+        self.refuse_by_time(batch, &mut scratch, &mut accepted);
+        accepted.stored =
+            batch.samples.len() - accepted.too_old - accepted.in_future - accepted.over_budget;
+        let facts = SourceFacts {
+            started_at: batch.started_at.map(noroshi_model::Timestamp::as_millis),
+            interval: batch.interval.map(|interval| millis(interval).clamp(0, 1 << 31) as u32),
+        };
+        let pairs = batch.samples.iter().zip(&scratch.series);
+        let points = pairs
+            .filter(|(_, series)| **series != NO_SERIES)
+            .map(|(s, series)| (*series, Point { at: s.at.as_millis(), value: s.value }));
+        if accepted.stored > 0 {
+            frame(&mut scratch.framed, |out| {
+                let mut writer = SamplesWriter::new(out, facts);
+                points.clone().for_each(|(series, p)| writer.put(series, p.at, p.value));
+            });
+        }
+        inner.journal.append(&scratch.framed, Waiter::Samples(reply, accepted), false);
+        count_batch(&inner.counters, &accepted);
+        // Refused samples leave holes in the list of series: the two go on side by side.
+        let values: Vec<(u32, Point)>;
+        let kept: &mut dyn Iterator<Item = (u32, Point)> = if accepted.stored == batch.samples.len()
+        {
+            &mut points.clone()
+        } else {
+            values = points.clone().collect();
+            &mut values.into_iter()
+        };
+        let points: Vec<Point> = kept.map(|(_, point)| point).collect();
+        scratch.series.retain(|series| *series != NO_SERIES);
+        self.append(facts, &points, &mut scratch);
+        self.scratch = scratch;
+    }
+
+    /// Appends samples of known series to their heads, and writes the blocks that are full.
+    pub(crate) fn append(&mut self, facts: SourceFacts, points: &[Point], scratch: &mut Scratch) {
+        let inner = Arc::clone(&self.inner);
+        let future = inner.now().saturating_add(millis(inner.config.future_max));
+        let Scratch { series, full, late, rewound, .. } = scratch;
+        let mut repeated = 0;
+        inner.table.with_each(series, |position, head| {
+            let Some(head) = head else { return };
+            let point = points[position];
+            note_facts(head, facts, point.at);
+            if point.at < head.last_at && head.last_at > future {
+                rewound.push((series[position], point));
+                return;
+            }
+            match head.put(point.at, point.value) {
+                Put::Stored if head.is_block_full() => full.push(series[position]),
+                Put::Stored => {}
+                Put::Repeated => repeated += 1,
+                Put::Late => {
+                    Inner::count(&inner.counters.late, 1);
+                    Inner::count(&inner.counters.late_waiting, 1);
+                    if head.late.len() >= LATE_SAMPLES {
+                        late.push(series[position]);
+                    }
+                }
+            }
+        });
+        Inner::count(&inner.counters.repeated, repeated);
+        full.dedup();
+        for series in full.drain(..) {
+            self.report(inner.seal(series));
+        }
+        late.sort_unstable();
+        late.dedup();
+        for series in late.drain(..) {
+            self.report(inner.flush_late(series));
+        }
+        for (series, point) in rewound.drain(..) {
+            self.rewind(series, point);
+        }
+        if inner.counters.late_waiting.load(Relaxed) > LATE_WAITING_MAX {
+            self.flush_all_late();
+        }
+    }
+
+    /// Appends what the journal holds: at the start, before anyone reads.
+    pub(crate) fn replay(&mut self, facts: SourceFacts, samples: &[(u32, Point)]) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.series.clear();
+        scratch.series.extend(samples.iter().map(|(series, _)| *series));
+        let points: Vec<Point> = samples.iter().map(|(_, point)| *point).collect();
+        self.append(facts, &points, &mut scratch);
+        self.scratch = scratch;
+    }
+
+    /// Makes a series that the journal holds.
+    pub(crate) fn replay_series(&mut self, series: u32, packed: &str) {
+        let Some(labels) = noroshi_model::Labels::from_packed(packed) else { return };
+        let inner = &self.inner;
+        let mut catalogue = inner.catalogue.write();
+        if catalogue.labels(series).is_some() {
+            return;
+        }
+        let Some(place) = inner.classes.iter().position(|class| class.spec.takes(&labels)) else {
+            return;
+        };
+        let width = catalogue.width(&labels);
+        catalogue.add(series, labels);
+        drop(catalogue);
+        let class = &inner.classes[place];
+        class.series_count.fetch_add(1, Relaxed);
+        inner.table.set(series, Some(Head::new(place as u16, class.steps.len(), width)));
+    }
+
+    /// Removes series that the journal says are gone.
+    pub(crate) fn replay_removed(&mut self, removed: &[u32]) {
+        self.inner.catalogue.write().remove(removed);
+        for series in removed {
+            self.inner.table.set(*series, None);
+        }
+    }
+
+    /// The series has samples of a future that the clock has come back from: what is in memory
+    /// becomes a block, and the series goes on from here.
+    fn rewind(&mut self, series: u32, point: Point) {
+        let inner = Arc::clone(&self.inner);
+        if let Err(error) = inner.seal_all(series) {
+            return self.report(Err(error));
+        }
+        Inner::count(&inner.counters.clock_rewinds, 1);
+        inner.table.with(series, |head| {
+            let steps = &inner.classes[usize::from(head.class)].steps;
+            if point.at < head.last_at && head.first_at().is_none() {
+                head.rewind(point.at, steps);
+            }
+            head.put(point.at, point.value);
+        });
+    }
+
+    /// Merges all late samples.
+    pub(crate) fn flush_all_late(&mut self) {
+        let mut waiting = Vec::new();
+        self.inner.table.for_each(|series, head| {
+            if !head.late.is_empty() {
+                waiting.push(series);
+            }
+        });
+        for series in waiting {
+            let outcome = self.inner.flush_late(series);
+            let is_full = outcome.is_err();
+            self.report(outcome);
+            if is_full {
+                return;
+            }
+        }
+    }
+
+    /// Takes note that a ring could not be written: the samples stay in memory and journal.
+    fn report(&self, outcome: Result<(), RingError>) {
+        match outcome {
+            Ok(()) => {}
+            Err(RingError::Full { path }) => {
+                if !self.inner.is_full.swap(true, Relaxed) {
+                    tracing::error!(path = %path.display(), "the disk is full: nothing is taken in");
+                }
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "cannot write a block; its samples stay in memory");
+            }
+        }
+    }
+
+    /// Finds the series of each sample, making those that are new.
+    fn resolve(&mut self, batch: &Batch, scratch: &mut Scratch, accepted: &mut Accepted) {
+        let series = &mut scratch.series;
+        series.clear();
+        let mut is_any_new = false;
+        {
+            let catalogue = self.inner.catalogue.read();
+            series.extend(batch.samples.iter().map(|sample| {
+                let hash = hash_labels(&sample.labels);
+                let found = catalogue.find(hash, &sample.labels);
+                is_any_new |= found.is_none();
+                found.unwrap_or(NO_SERIES)
+            }));
+        }
+        if !is_any_new {
+            return;
+        }
+        for (position, sample) in batch.samples.iter().enumerate() {
+            if series[position] == NO_SERIES {
+                match self.make_series(sample, &mut scratch.framed) {
+                    Some(new) => series[position] = new,
+                    None => accepted.over_budget += 1,
+                }
+            }
+        }
+        self.plan();
+    }
+
+    /// Makes a series; `None` when the budget has no room for it.
+    fn make_series(&mut self, sample: &noroshi_model::Sample, out: &mut Vec<u8>) -> Option<u32> {
+        let inner = &self.inner;
+        let labels = &sample.labels;
+        let mut catalogue = inner.catalogue.write();
+        if let Some(known) = catalogue.find(hash_labels(labels), labels) {
+            return Some(known);
+        }
+        let place = inner.classes.iter().position(|class| class.spec.takes(labels))?;
+        let class = &inner.classes[place];
+        let before = inner.counters.planned_bytes.load(Relaxed);
+        let planned = before + class.planned_bytes(1) - class.planned_bytes(0);
+        let is_too_long = labels.as_packed().len() > LABELS_BYTES_MAX;
+        if planned > inner.counters.budget_bytes.load(Relaxed) || is_too_long {
+            return None;
+        }
+        inner.counters.planned_bytes.store(planned, Relaxed);
+        let series = catalogue.next_series();
+        let width = catalogue.width(labels);
+        catalogue.add(series, labels.clone());
+        drop(catalogue);
+        class.series_count.fetch_add(1, Relaxed);
+        inner.table.set(series, Some(Head::new(place as u16, class.steps.len(), width)));
+        frame(out, |out| put_series(out, series, labels.as_packed()));
+        Some(series)
+    }
+
+    /// Computes the plan for the series that are there.
+    pub(crate) fn plan(&self) {
+        let inner = &self.inner;
+        let classes: u64 = inner.classes.iter().map(|class| class.planned_bytes(0)).sum();
+        let bytes = classes + 2 * inner.config.journal_bytes_max;
+        inner.counters.planned_bytes.store(bytes, Relaxed);
+    }
+
+    /// Drops samples that are too old for the ring or from a future that is not believed.
+    fn refuse_by_time(&self, batch: &Batch, scratch: &mut Scratch, accepted: &mut Accepted) {
+        let now = self.inner.now();
+        let future = now.saturating_add(millis(self.inner.config.future_max));
+        let spans = self.inner.classes.iter().map(|class| class.spans[0]);
+        let oldest = now.saturating_sub(spans.max().unwrap_or(0));
+        for (position, sample) in batch.samples.iter().enumerate() {
+            let at = sample.at.as_millis();
+            if (at > future || at <= oldest) && scratch.series[position] != NO_SERIES {
+                scratch.series[position] = NO_SERIES;
+                if at > future { accepted.in_future += 1 } else { accepted.too_old += 1 }
+            }
+        }
+    }
+
+    /// Remembers what is new about metrics.
+    fn learn(&mut self, metas: &[MetricMeta], out: &mut Vec<u8>) {
+        let news: Vec<MetricMeta> = {
+            let catalogue = self.inner.catalogue.read();
+            metas.iter().filter(|meta| catalogue.is_news(meta)).cloned().collect()
+        };
+        if news.is_empty() {
+            return;
+        }
+        frame(out, |out| put_metas(out, &news));
+        self.learned(news);
+    }
+
+    /// Takes metrics over, and tells the heads of their series how they count.
+    pub(crate) fn learned(&mut self, news: Vec<MetricMeta>) {
+        let inner = Arc::clone(&self.inner);
+        let mut catalogue = inner.catalogue.write();
+        for meta in news {
+            if !catalogue.learn(&meta) {
+                continue;
+            }
+            for ending in ["", "_total", "_count", "_sum", "_bucket"] {
+                let name = format!("{}{ending}", meta.name);
+                let matcher = noroshi_model::Matcher::equal(noroshi_model::label::NAME, &name);
+                for series in catalogue.matching(&[matcher]).unwrap_or_default() {
+                    let Some(labels) = catalogue.labels(series) else { continue };
+                    let width = catalogue.width(labels);
+                    inner.table.with(series, |head| head.width = width);
+                }
+            }
+            self.new_metas.push(meta);
+        }
+    }
+
+    /// Writes a checkpoint; the keeper's thread makes it durable.
+    pub(crate) fn checkpoint(&mut self, done: Option<SyncSender<bool>>) {
+        let before = std::time::Instant::now();
+        self.flush_all_late();
+        self.remove_forgotten();
+        let written = self.write_checkpoint();
+        let pause = before.elapsed().as_micros() as u64;
+        self.inner.counters.checkpoint_pause_micros.fetch_max(pause, Relaxed);
+        match written {
+            Ok((unpublished, journal)) => {
+                let task = KeeperTask {
+                    unpublished,
+                    journal,
+                    first_series: self.logged_series,
+                    metas: std::mem::take(&mut self.new_metas),
+                    removed: std::mem::take(&mut self.removed),
+                    done,
+                };
+                self.logged_series = self.inner.catalogue.read().next_series();
+                if self.keeper.send(task).is_err() {
+                    tracing::error!("the keeper's thread is gone: no checkpoint");
+                }
+            }
+            Err(error) => {
+                Inner::count(&self.inner.counters.checkpoint_failures, 1);
+                tracing::error!(%error, "cannot write a checkpoint; the journal keeps everything");
+                answer(done, false);
+            }
+        }
+    }
+
+    /// Removes series that were silent for longer than their longest archive reaches back.
+    fn remove_forgotten(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        let now = inner.now();
+        let mut gone = Vec::new();
+        inner.table.for_each(|series, head| {
+            let class = &inner.classes[usize::from(head.class)];
+            let span = class.spans.last().copied().unwrap_or(i64::MAX);
+            let is_used = head.last_at > i64::MIN;
+            if is_used && head.last_at < now.saturating_sub(span) && head.late.is_empty() {
+                class.series_count.fetch_sub(1, Relaxed);
+                gone.push(series);
+            }
+        });
+        if gone.is_empty() {
+            return;
+        }
+        let mut framed = Vec::new();
+        frame(&mut framed, |out| put_removed(out, &gone));
+        if let Err(refused) = inner.journal.note(&framed) {
+            // They are still there after a restart, and are removed again.
+            tracing::warn!(reason = refused.as_str(), "cannot note that series are gone");
+        }
+        inner.catalogue.write().remove(&gone);
+        for series in &gone {
+            inner.table.set(*series, None);
+        }
+        self.removed.extend(gone);
+        self.plan();
+    }
+
+    fn write_checkpoint(&mut self) -> std::io::Result<(Unpublished, u64)> {
+        let inner = &self.inner;
+        let journal =
+            inner.journal.cut().map_err(|refused| std::io::Error::other(refused.to_string()))?;
+        let summary = Summary { journal, classes: inner.saved_classes() };
+        let directory = inner.directory.join("checkpoint");
+        let number = self.next_checkpoint;
+        let mut writing = Writing::begin(&directory, number, &summary)?;
+        let mut outcome = Ok(());
+        inner.table.for_each(|series, head| {
+            if outcome.is_ok() {
+                outcome = writing.put(series, head);
+            }
+        });
+        outcome?;
+        let unpublished = writing.finish()?;
+        self.next_checkpoint += 1;
+        Ok((unpublished, journal))
+    }
+}
+
+/// Remembers what a batch says of its source.
+fn note_facts(head: &mut Head, facts: SourceFacts, at: i64) {
+    if let Some(interval) = facts.interval {
+        head.interval = interval;
+    }
+    let Some(started_at) = facts.started_at else { return };
+    if head.started_at == i64::MIN {
+        head.started_at = started_at;
+    } else if started_at - head.started_at > START_WAVER_MS && at > head.last_at {
+        head.restart(at, started_at);
+    }
+}
+
+fn count_batch(counters: &Counters, accepted: &Accepted) {
+    Inner::count(&counters.samples, accepted.stored as u64);
+    Inner::count(&counters.too_old, accepted.too_old as u64);
+    Inner::count(&counters.in_future, accepted.in_future as u64);
+    Inner::count(&counters.over_budget, accepted.over_budget as u64);
+}
