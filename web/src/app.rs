@@ -13,6 +13,7 @@ use crate::WebDeps;
 use crate::error::ApiError;
 use crate::gate::Gate;
 use crate::limits::Requests;
+use crate::live::Live;
 use crate::people::{People, Throttle, User};
 
 /// How long a password that came by Basic need not be hashed again: a dashboard sends it with
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) people: Arc<People>,
     pub(crate) gate: Gate,
     pub(crate) requests: Requests,
+    pub(crate) live: Live,
     pub(crate) stop: CancellationToken,
     /// The `OpenAPI` document, as it is sent.
     pub(crate) openapi: String,
@@ -56,6 +58,7 @@ impl App {
             people,
             gate: Gate::new(),
             requests: Requests::default(),
+            live: Live::new(),
             stop,
             openapi,
             open_paths,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use noroshi_alerts::Alerts;
+use noroshi_checks::Checks;
 use noroshi_model::{Clock, GraphTemplate, Records, SeriesSource, Sink, Timestamp};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
@@ -16,6 +18,10 @@ pub struct WebDeps {
     pub series: Arc<dyn SeriesSource>,
     /// Where remote write goes.
     pub sink: Arc<dyn Sink>,
+    /// Hosts and checks.
+    pub checks: Arc<Checks>,
+    /// Who was told what.
+    pub alerts: Arc<Alerts>,
     /// The graphs that hosts show, of all kinds of series.
     pub graphs: Vec<GraphTemplate>,
     /// The server's own state.

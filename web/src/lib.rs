@@ -24,19 +24,25 @@
 //! # }
 //! ```
 
-#![expect(dead_code, reason = "limits and rights of the routes that come with their rooms")]
+#![expect(dead_code, reason = "rights and limits of the doors for samples, which come with them")]
 
 mod api;
 mod app;
+mod arguments;
 mod assets;
 mod auth;
 mod deps;
 mod error;
 mod gate;
+mod graph;
 mod limits;
+mod live;
 mod openapi;
 pub mod people;
+mod prometheus;
+mod queries;
 mod route;
+mod self_metrics;
 mod server;
 mod sign_in;
 

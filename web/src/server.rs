@@ -23,7 +23,9 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::people::{SESSION_IDLE_MAX, SessionRecords};
 use crate::route::{Access, Route};
-use crate::{WebDeps, api, assets, auth, limits, openapi, sign_in};
+use crate::{
+    WebDeps, api, assets, auth, graph, limits, live, openapi, prometheus, self_metrics, sign_in,
+};
 
 /// How long requests may go on after the stop. The daemon as a whole has five seconds.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -40,7 +42,9 @@ pub async fn serve(listener: TcpListener, deps: WebDeps, stop: CancellationToken
     let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
     let serving =
         axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+    // Ends by the stop too; what is open then has a moment left.
     let limit = async {
+        live::watch(Arc::clone(&app), stop.clone()).await;
         stop.cancelled().await;
         tokio::time::sleep(STOP_MAX).await;
     };
@@ -56,7 +60,17 @@ pub async fn serve(listener: TcpListener, deps: WebDeps, stop: CancellationToken
 
 /// Returns all routes, in the order of the documentation.
 pub(crate) fn routes() -> Vec<Route> {
-    [sign_in::routes(), api::routes()].into_iter().flatten().collect()
+    [
+        sign_in::routes(),
+        api::routes(),
+        live::routes(),
+        graph::routes(),
+        prometheus::routes(),
+        self_metrics::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn app(deps: WebDeps, stop: CancellationToken) -> Arc<App> {

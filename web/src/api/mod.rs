@@ -1,8 +1,12 @@
 //! The native API: `/api/v1`.
 
 mod account;
-pub(crate) mod body;
+mod actions;
+mod board;
+mod body;
 mod people;
+mod query;
+mod telling;
 
 use std::sync::Arc;
 
@@ -20,7 +24,18 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("This description")
             .answer(Body::Json("OpenApi")),
     ];
-    [account::routes(), people::routes(), own].into_iter().flatten().collect()
+    [
+        account::routes(),
+        board::routes(),
+        query::routes(),
+        actions::routes(),
+        telling::routes(),
+        people::routes(),
+        own,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 async fn document(State(app): State<Arc<App>>) -> Response {

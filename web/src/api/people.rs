@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
             .answer(Body::Json("AddedUser")),
         Route::delete("/api/v1/users", Access::Admin, remove_user)
             .summary("Removes a user and ends their sessions")
-            .needs("name", Value::Text, "the user's name"),
+            .takes("name", Value::Text, "the user's name; or in a JSON body"),
         Route::post("/api/v1/users/role", Access::Admin, set_role)
             .summary("Gives a user another role")
             .request(Body::Json("NewRole"))
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
             .answer(Body::Json("AddedToken")),
         Route::delete("/api/v1/tokens", Access::Admin, revoke_token)
             .summary("Makes a token useless at once")
-            .needs("name", Value::Text, "the token's name"),
+            .takes("name", Value::Text, "the token's name; or in a JSON body"),
     ]
 }
 
@@ -50,6 +50,22 @@ pub(super) fn routes() -> Vec<Route> {
 #[serde(deny_unknown_fields)]
 struct Named {
     name: String,
+}
+
+/// What is to be removed: named in the address, or in a JSON body. Some proxies drop the body of a
+/// DELETE, some programs find it easier.
+impl FromRequest<Arc<App>> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        if parts.uri.query().is_some() {
+            let QueryOf(named) = QueryOf::from_request_parts(&mut parts, app).await?;
+            return Ok(named);
+        }
+        let JsonBody(named) = JsonBody::read(Request::from_parts(parts, body)).await?;
+        Ok(named)
+    }
 }
 
 #[derive(Serialize)]
@@ -93,7 +109,7 @@ async fn add_user(
 
 async fn remove_user(
     State(app): State<Arc<App>>,
-    QueryOf(Named { name }): QueryOf<Named>,
+    Named { name }: Named,
 ) -> Result<StatusCode, ApiError> {
     app.with_people(move |people| Ok(people.remove_user(&name)?)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -166,7 +182,7 @@ async fn add_token(
 
 async fn revoke_token(
     State(app): State<Arc<App>>,
-    QueryOf(Named { name }): QueryOf<Named>,
+    Named { name }: Named,
 ) -> Result<StatusCode, ApiError> {
     app.with_people(move |people| Ok(people.revoke_token(&name)?)).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,0 +1,17 @@
+//! The server as a client sees it: a real one on an ephemeral port, over records in memory, series
+//! in memory, and a clock that stands until it is set.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "a helper may wait for its test")]
+#![allow(unreachable_pub, reason = "modules of one test program")]
+
+mod client;
+mod house;
+mod live;
+mod memory;
+mod native;
+mod pictures;
+mod prometheus;
+mod rights;
+mod schema;
+mod signing_in;
