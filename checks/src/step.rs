@@ -247,3 +247,6 @@ fn detect_flapping(rules: &Rules, next: &mut State, changes: &mut Vec<Change>) {
         changes.push(Change::FlappingStopped { percent });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,6 +154,9 @@ pub fn parse_range(text: &str) -> Option<Range> {
     let (start, end) = match text.split_once(':') {
         None => (0.0, number(text)?),
         Some((start, end)) => {
+            if start.is_empty() && end.is_empty() {
+                return None;
+            }
             let start = match start {
                 "~" => f64::NEG_INFINITY,
                 "" => 0.0,

@@ -142,7 +142,8 @@ fn text(bytes: &[u8]) -> String {
 /// Says so when a plug-in wrote nothing, with what it wrote to standard error.
 fn or_nothing(stdout: &[u8], stderr: &[u8], said: String) -> String {
     let is_empty = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
-    if !is_empty(stdout) {
+    let has_data = stdout.split(|byte| *byte == b'\n').next().is_some_and(|l| l.contains(&b'|'));
+    if !said.is_empty() || has_data {
         return said;
     }
     if is_empty(stderr) {
