@@ -262,3 +262,51 @@ fn kernel() -> Vec<GraphTemplate> {
         sensors,
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use noroshi_model::Timestamp;
+
+    use super::*;
+    use crate::sources::{Reader, Roots, metas};
+
+    /// Returns the words of an expression that start as our metrics do.
+    fn metric_names(expr: &str) -> impl Iterator<Item = &str> {
+        let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        expr.split(move |character| !is_name(character)).filter(|word| word.starts_with("node_"))
+    }
+
+    #[test]
+    fn each_metric_of_a_graph_is_one_that_is_read() {
+        let batch = Reader::new(Roots::default()).read(Timestamp::from_secs(1_700_000_000));
+        let known: BTreeSet<String> =
+            metas().into_iter().chain(batch.metas).map(|meta| meta.name).collect();
+        let graphs = graphs();
+        let exprs = graphs.iter().flat_map(|graph| &graph.lines).map(|line| &line.expr);
+        let unknown: Vec<&str> =
+            exprs.flat_map(|e| metric_names(e)).filter(|name| !known.contains(*name)).collect();
+        assert_eq!(unknown, [""; 0]);
+    }
+
+    #[test]
+    fn each_selector_names_the_instance_and_each_range_the_window() {
+        let graphs = graphs();
+        let ids: BTreeSet<&str> = graphs.iter().map(|graph| graph.id.as_str()).collect();
+        assert_eq!(ids.len(), graphs.len(), "two graphs have one id");
+        for line in graphs.iter().flat_map(|graph| &graph.lines) {
+            let expr = &line.expr;
+            let selectors = metric_names(expr).count();
+            assert_eq!(expr.matches(r#"{instance="$instance""#).count(), selectors, "{expr}");
+            assert_eq!(expr.matches('{').count(), selectors, "{expr}");
+            assert_eq!(expr.matches('[').count(), expr.matches("rate(").count(), "{expr}");
+            assert_eq!(expr.matches('[').count(), expr.matches("[$window]").count(), "{expr}");
+            assert!(!expr.contains(",}"), "{expr}");
+        }
+        assert_eq!(
+            graphs[0].lines[0].expr,
+            r#"100 * sum(rate(node_cpu_seconds_total{instance="$instance",mode="user"}[$window])) / count(node_cpu_seconds_total{instance="$instance",mode="idle"})"#
+        );
+    }
+}

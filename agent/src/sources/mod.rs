@@ -179,7 +179,7 @@ fn all() -> Vec<Box<dyn Source>> {
         Box::new(pressure::Pressure),
         Box::new(diskstats::Diskstats::default()),
         Box::new(netdev::Netdev),
-        Box::new(netclass::Netclass),
+        Box::new(netclass::Netclass::default()),
         Box::new(netstat::Netstat),
         Box::new(sockstat::Sockstat),
         Box::new(network_extras::Softnet),

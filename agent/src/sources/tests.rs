@@ -41,7 +41,11 @@ impl Machine {
 
     /// Reads once and returns the samples of names that start so, as text, sorted.
     fn read(&mut self, start: &str) -> Vec<String> {
-        let batch = self.reader.read(NOW);
+        self.read_at(NOW, start)
+    }
+
+    fn read_at(&mut self, now: Timestamp, start: &str) -> Vec<String> {
+        let batch = self.reader.read(now);
         let wanted = batch.samples.iter().filter(|s| s.labels.name().starts_with(start));
         let mut lines: Vec<String> =
             wanted.map(|sample| format!("{} {}", sample.labels, sample.value)).collect();
@@ -368,6 +372,29 @@ fn interfaces_are_described_and_unknown_speeds_are_left_out() {
     );
     fs::remove_dir_all(machine.path("sys/class/net/eth0")).unwrap();
     assert_eq!(machine.read("node_network_up"), [r#"node_network_up{device="tun0"} 0"#]);
+}
+
+#[test]
+fn what_seldom_changes_on_an_interface_is_read_again_after_a_minute_or_a_change_of_link() {
+    let mut machine = Machine::new(&[
+        ("sys/class/net/eth0/operstate", "up\n"),
+        ("sys/class/net/eth0/carrier_changes", "1\n"),
+        ("sys/class/net/eth0/mtu", "1500\n"),
+    ]);
+    let mut mtu_after = |seconds: i64, changes: &str, mtu: &str| {
+        machine.write(&[
+            ("sys/class/net/eth0/carrier_changes", changes),
+            ("sys/class/net/eth0/mtu", mtu),
+        ]);
+        let now = Timestamp::from_secs(1_700_000_000 + seconds);
+        let line = machine.read_at(now, "node_network_mtu").remove(0);
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(mtu_after(0, "1", "1500"), "1500");
+    assert_eq!(mtu_after(59, "1", "9000"), "1500");
+    assert_eq!(mtu_after(60, "1", "9000"), "9000");
+    assert_eq!(mtu_after(61, "2", "1400"), "1400");
+    assert_eq!(mtu_after(-5, "2", "1300"), "1300", "the clock was set back");
 }
 
 #[test]
