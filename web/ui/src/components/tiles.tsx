@@ -41,8 +41,10 @@ function Tile({ status, count, what, pending = 0 }: TileProps) {
     <a class={`tile tone-${tone}`} href={address} data-tone={tone} data-zero={count === 0} data-wrong={tone !== "ok" && count > 0}>
       <span class="tile-name">
         <Icon name={tone} size={14} />
-        {tone === "ok" && <span class="tile-what">{what === "hosts" ? "Hosts" : "Checks"}</span>}
-        {nameOf(status)}
+        <span>
+          {tone === "ok" && <span class="tile-what">{what === "hosts" ? "Hosts " : "Checks "}</span>}
+          {nameOf(status)}
+        </span>
       </span>
       <span class="tile-count" data-testid={`count-${status}`}>
         {count}

@@ -33,13 +33,16 @@ interface Props {
 }
 
 const HEIGHT = 190;
+// The same each time: a new array would make a new drawing.
+const NO_THRESHOLDS: Threshold[] = [];
+const NO_MARKS: Mark[] = [];
 /** Height of one line of the legend and of the most lines shown without scrolling, in pixels. */
 const LEGEND_ROW = 20;
 const LEGEND_ROWS_MAX = 4;
 /** More lines than this cannot be told apart, and draw slowly. */
 const LINES_MAX = 60;
 
-export function GraphPanel({ graph, thresholds = [], marks = [], height = HEIGHT, isBrief = false }: Props) {
+export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS, height = HEIGHT, isBrief = false }: Props) {
   const root = useRef<HTMLElement>(null);
   const isVisible = useInSight(root);
   const range = pageRange.value;
