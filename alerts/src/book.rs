@@ -111,6 +111,24 @@ pub(crate) struct Told {
     pub(crate) threads: BTreeMap<String, String>,
 }
 
+impl Told {
+    /// Returns what they believe when a notification did not arrive; `None` when that is nothing.
+    pub(crate) fn without(mut self, number: u64) -> Option<Self> {
+        if let Some(before) = &mut self.before {
+            before.by.retain(|other| *other != number);
+            if before.by.is_empty() {
+                self.before = None;
+            }
+        }
+        self.by.retain(|other| *other != number);
+        if !self.by.is_empty() {
+            return Some(self);
+        }
+        let Belief { problem, status, at, by } = self.before.take()?;
+        Some(Self { problem, status, at, by, ..self })
+    }
+}
+
 /// A status that somebody believes in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Belief {
@@ -222,6 +240,9 @@ pub(crate) const NOTIFICATIONS: &[u8] = b"n";
 /// Those that wait; in [`Space::Queue`].
 pub(crate) const WAITING: &[u8] = b"w";
 
+/// Those that wait for a digest, by contact; in [`Space::Queue`].
+pub(crate) const GATHERED: &[u8] = b"g";
+
 /// All memories; in [`Space::Ledger`].
 pub(crate) const MEMORIES: &[u8] = b"m";
 
@@ -234,16 +255,16 @@ pub(crate) const TRACES: &[u8] = b"t";
 /// Subjects of traces by number; in [`Space::Traces`].
 pub(crate) const TRACE_ORDER: &[u8] = b"o";
 
-/// Returns the part of a key that names a host, a divider at its end.
-fn host_part(host: &str) -> Vec<u8> {
-    let mut key = host.as_bytes().to_vec();
+/// Returns the part of a key that is one name, a divider at its end.
+fn named_part(name: &str) -> Vec<u8> {
+    let mut key = name.as_bytes().to_vec();
     key.push(DIVIDER);
     key
 }
 
 /// Returns the part of a key that names a host or check, a divider at its end.
 fn id_part(id: &CheckId) -> Vec<u8> {
-    let mut key = host_part(&id.host);
+    let mut key = named_part(&id.host);
     match &id.check {
         Some(check) => key.extend_from_slice(check.as_bytes()),
         None => key.push(HOST_ITSELF),
@@ -264,13 +285,17 @@ pub(crate) fn waiting_key(number: u64) -> Vec<u8> {
     joined(&[WAITING, &number.to_be_bytes()])
 }
 
+pub(crate) fn gathered_key(contact: &str, number: u64) -> Vec<u8> {
+    joined(&[GATHERED, &named_part(contact), &number.to_be_bytes()])
+}
+
 pub(crate) fn memory_key(id: &CheckId) -> Vec<u8> {
     joined(&[MEMORIES, &id_part(id)])
 }
 
 /// Returns the prefix of the memories of a host and its checks.
 pub(crate) fn memories_of_host(host: &str) -> Vec<u8> {
-    joined(&[MEMORIES, &host_part(host)])
+    joined(&[MEMORIES, &named_part(host)])
 }
 
 /// Returns the prefix of what all contacts were told about a host or check.

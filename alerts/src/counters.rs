@@ -9,6 +9,7 @@ use noroshi_model::{RecordBatch, Records, Space, Timestamp};
 use parking_lot::Mutex;
 
 use crate::book::{self, Notification, StateError};
+use crate::digest::Rates;
 use crate::view::Stats;
 
 /// Where the log was left, and what the next records are called.
@@ -18,6 +19,7 @@ pub(crate) struct Counters {
     cursor: u64,
     last_notification: u64,
     last_trace: u64,
+    pub(crate) rates: Rates,
 }
 
 impl Counters {
@@ -41,6 +43,7 @@ impl Counters {
                 book::NOTIFICATIONS,
             )?,
             last_trace: book::last_number(records, Space::Traces, "traces", book::TRACE_ORDER)?,
+            rates: Rates::load(records, now)?,
         })
     }
 

@@ -7,12 +7,15 @@ use std::time::Duration;
 use noroshi_model::{CheckId, RecordBatch, Records, Space, Status, Timestamp};
 
 use crate::alerts::Active;
-use crate::book::{self, Belief, Letter, Memory, Notification, Other, StateError, Told};
+use crate::book::{
+    self, Belief, HardChange, Letter, Memory, Notification, Other, StateError, Told,
+};
 use crate::config::Contact;
 use crate::counters::Counters;
+use crate::digest;
 use crate::message::words;
-use crate::stage::{Case, Person, Selection, Trigger, judge_contact, judge_subject};
-use crate::view::{ContactTrace, NotificationKind, NotificationState, Step, Trace};
+use crate::stage::{Case, Person, RATE, Selection, Trigger, judge_contact, judge_subject};
+use crate::view::{Channel, ContactTrace, NotificationKind, NotificationState, Step, Trace};
 
 /// How many other problems of the same host a message lists.
 const OTHERS_MAX: usize = 8;
@@ -123,8 +126,11 @@ impl Desk<'_> {
                 selection: select(active, &last.change.subject.contacts, name, contact),
                 told: before.as_ref(),
                 has_server: active.server.is_some(),
+                recent: self.counters.rates.recent(name, self.now),
             };
-            let (is_told, steps) = judge_contact(case, &person);
+            let (passes, steps) = judge_contact(case, &person);
+            let is_gathered = !passes && steps.last().is_some_and(|step| step.stage == RATE);
+            let is_told = passes || is_gathered;
             let mut notifications = Vec::new();
             if is_told && let Some(contact) = contact {
                 let others = match &mut others {
@@ -138,7 +144,8 @@ impl Desk<'_> {
                     others: others.0.clone(),
                     others_left_out: others.1,
                 };
-                notifications = self.tell(question, (contact, before.as_ref()), &letter);
+                let who = (contact, before.as_ref());
+                notifications = self.tell(question, who, &letter, is_gathered);
             }
             if case.is_over() && before.is_some() {
                 self.batch.remove(Space::Ledger, book::told_key(question.id, name));
@@ -148,53 +155,24 @@ impl Desk<'_> {
         Ok(traces)
     }
 
-    /// Queues one message to each address of a contact and writes the ledger.
+    /// Queues one message to each address of a contact, or lays it by for a digest, and writes
+    /// the ledger.
     fn tell(
         &mut self,
         question: &Question<'_>,
         (contact, told): (&Contact, Option<&Told>),
         letter: &Letter,
+        is_gathered: bool,
     ) -> Vec<u64> {
         let Some(last) = &letter.change else { return Vec::new() };
         let status = last.change.status;
-        let kind = match question.trigger {
-            _ if !status.is_problem() => NotificationKind::Recovery,
-            Trigger::Reminder => NotificationKind::Reminder,
-            _ => NotificationKind::Problem,
-        };
         let mut threads = told.map(|told| told.threads.clone()).unwrap_or_default();
-        let mut numbers = Vec::new();
-        let domain = self.active.server.as_ref().map_or("localhost", |server| server.domain());
-        for (channel, address) in contact.addresses() {
-            let number = self.counters.next_notification();
-            let message_id =
-                self.counters.message_id(question.event, &contact.name, number, domain);
-            let answers = threads.get(address).cloned();
-            threads.entry(address.to_owned()).or_insert_with(|| message_id.clone());
-            let notification = Notification {
-                number,
-                at: self.now,
-                contact: contact.name.clone(),
-                channel,
-                address: address.to_owned(),
-                id: question.id.clone(),
-                kind,
-                status,
-                problem: told.map_or(last.change.problem, |told| told.problem),
-                event: question.event,
-                subject: words::subject(kind, question.id, &last.change),
-                message_id,
-                answers,
-                state: NotificationState::Queued,
-                attempts: 0,
-                next_attempt: self.now,
-                sent_at: None,
-                error: None,
-                letter: Some(letter.clone()),
-            };
-            book::put_notification(&mut self.batch, &notification);
-            numbers.push(number);
-        }
+        let numbers = if is_gathered {
+            vec![self.gather(question, contact, letter, last)]
+        } else {
+            self.counters.rates.note(&contact.name, self.now);
+            self.queue(question, contact, letter, &mut threads)
+        };
         if status.is_problem() {
             let told = Told {
                 problem: told.map_or(last.change.problem, |told| told.problem),
@@ -207,8 +185,98 @@ impl Desk<'_> {
             let key = book::told_key(question.id, &contact.name);
             book::put(&mut self.batch, Space::Ledger, key, &told);
         }
+        numbers
+    }
+
+    /// Queues one message to each address of a contact.
+    fn queue(
+        &mut self,
+        question: &Question<'_>,
+        contact: &Contact,
+        letter: &Letter,
+        threads: &mut BTreeMap<String, String>,
+    ) -> Vec<u64> {
+        let Some(last) = &letter.change else { return Vec::new() };
+        let mut numbers = Vec::new();
+        let domain = self.active.server.as_ref().map_or("localhost", |server| server.domain());
+        for (channel, address) in contact.addresses() {
+            let number = self.counters.next_notification();
+            let message_id =
+                self.counters.message_id(question.event, &contact.name, number, domain);
+            let answers = threads.get(address).cloned();
+            threads.entry(address.to_owned()).or_insert_with(|| message_id.clone());
+            let notification = Notification {
+                number,
+                channel,
+                address: address.to_owned(),
+                message_id,
+                answers,
+                letter: Some(letter.clone()),
+                ..self.notification(question, contact, last)
+            };
+            book::put_notification(&mut self.batch, &notification);
+            numbers.push(number);
+        }
         self.queued.extend_from_slice(&numbers);
         numbers
+    }
+
+    /// Lays a message by until the contact's digest takes it along.
+    fn gather(
+        &mut self,
+        question: &Question<'_>,
+        contact: &Contact,
+        letter: &Letter,
+        last: &HardChange,
+    ) -> u64 {
+        let number = self.counters.next_notification();
+        let notification = Notification {
+            number,
+            state: NotificationState::Suppressed,
+            error: Some(digest::reason()),
+            letter: Some(letter.clone()),
+            ..self.notification(question, contact, last)
+        };
+        book::put_notification(&mut self.batch, &notification);
+        let key = book::gathered_key(&contact.name, number);
+        self.batch.put(Space::Queue, key, Vec::new());
+        number
+    }
+
+    /// Returns what all messages about one change to one contact have in common.
+    fn notification(
+        &self,
+        question: &Question<'_>,
+        contact: &Contact,
+        last: &HardChange,
+    ) -> Notification {
+        let status = last.change.status;
+        let kind = match question.trigger {
+            _ if !status.is_problem() => NotificationKind::Recovery,
+            Trigger::Reminder => NotificationKind::Reminder,
+            _ => NotificationKind::Problem,
+        };
+        Notification {
+            number: 0,
+            at: self.now,
+            contact: contact.name.clone(),
+            channel: Channel::Email,
+            address: String::new(),
+            id: question.id.clone(),
+            kind,
+            status,
+            problem: last.change.problem,
+            event: question.event,
+            subject: words::subject(kind, question.id, &last.change),
+            message_id: String::new(),
+            answers: None,
+            state: NotificationState::Queued,
+            attempts: 0,
+            next_attempt: self.now,
+            sent_at: None,
+            error: None,
+            letter: None,
+        }
     }
 
     /// Reads what each contact was told about a subject.

@@ -10,6 +10,7 @@ mod book;
 mod config;
 mod counters;
 mod desk;
+mod digest;
 #[cfg(test)]
 mod fixture;
 mod fold;

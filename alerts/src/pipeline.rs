@@ -1,5 +1,5 @@
 //! From the event log to decisions: reads events behind the cursor, and wakes for what only time
-//! brings (reminders).
+//! brings (reminders, digests).
 //!
 //! Each event is one commit: cursor, memory, ledger, queue and traces together. A kill between two
 //! commits therefore loses nothing and repeats nothing.
@@ -65,7 +65,7 @@ impl Alerts {
     }
 
     /// Decides about all events behind the cursor, then about what time has brought. Blocking.
-    fn catch_up(&self, stop: &CancellationToken) -> Result<(), StateError> {
+    pub(crate) fn catch_up(&self, stop: &CancellationToken) -> Result<(), StateError> {
         while !stop.is_cancelled() {
             let cursor = self.counters.lock().cursor();
             let found = book::events_after(self.records.as_ref(), cursor, EVENTS_READ)?;
@@ -90,7 +90,7 @@ impl Alerts {
         if let Some(after) = self.active().config.remind {
             self.remind(after)?;
         }
-        Ok(())
+        self.send_digests()
     }
 
     /// Decides about one event, in one commit. Blocking.

@@ -13,7 +13,7 @@ use noroshi_model::{CheckId, RecordBatch, Space, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::alerts::{Active, Alerts};
-use crate::book::{self, Notification, StateError, Told};
+use crate::book::{self, Letter, Notification, StateError, Told};
 use crate::counters::waiting;
 use crate::message::{self, sheet::Reader};
 use crate::picture::Picture;
@@ -197,7 +197,7 @@ impl Alerts {
     }
 
     /// Takes a notification out of the queue, or sets its next attempt. Blocking.
-    fn write_down(&self, number: u64, outcome: &Outcome) -> Result<(), StateError> {
+    pub(crate) fn write_down(&self, number: u64, outcome: &Outcome) -> Result<(), StateError> {
         let key = book::notification_key(number);
         // Under the same lock as decisions: both change the ledger.
         let counters = self.counters.lock();
@@ -205,10 +205,11 @@ impl Alerts {
         let Some(mut notification): Option<Notification> = found else { return Ok(()) };
         let now = self.clock.now();
         let mut batch = RecordBatch::new();
-        let event_at = notification.letter.as_ref().and_then(|l| l.change.as_ref()).map(|c| c.at);
+        let letter = notification.letter.clone();
+        let event_at = letter.as_ref().and_then(|l| l.change.as_ref()).map(|c| c.at);
         note(&mut notification, outcome, now);
         if notification.state == NotificationState::Failed {
-            self.take_back(&mut batch, &notification)?;
+            self.take_back(&mut batch, &notification, letter.as_ref())?;
         }
         book::put_notification(&mut batch, &notification);
         self.commit(batch)?;
@@ -223,29 +224,19 @@ impl Alerts {
         &self,
         batch: &mut RecordBatch,
         notification: &Notification,
+        letter: Option<&Letter>,
     ) -> Result<(), StateError> {
-        let key = book::told_key(&notification.id, &notification.contact);
-        let found = book::value(self.records.as_ref(), Space::Ledger, "ledger", &key)?;
-        let Some(mut told): Option<Told> = found else { return Ok(()) };
-        if let Some(before) = &mut told.before {
-            before.by.retain(|number| *number != notification.number);
-            if before.by.is_empty() {
-                told.before = None;
-            }
+        let mut ids = vec![&notification.id];
+        if notification.kind == NotificationKind::Digest {
+            ids = letter.iter().flat_map(|letter| &letter.others).map(|other| &other.id).collect();
         }
-        told.by.retain(|number| *number != notification.number);
-        if !told.by.is_empty() {
-            book::put(batch, Space::Ledger, key, &told);
-            return Ok(());
-        }
-        match told.before.take() {
-            None => batch.remove(Space::Ledger, key),
-            Some(before) => {
-                told.status = before.status;
-                told.problem = before.problem;
-                told.at = before.at;
-                told.by = before.by;
-                book::put(batch, Space::Ledger, key, &told);
+        for id in ids {
+            let key = book::told_key(id, &notification.contact);
+            let found = book::value(self.records.as_ref(), Space::Ledger, "ledger", &key)?;
+            let Some(told): Option<Told> = found else { continue };
+            match told.without(notification.number) {
+                Some(told) => book::put(batch, Space::Ledger, key, &told),
+                None => batch.remove(Space::Ledger, key),
             }
         }
         Ok(())

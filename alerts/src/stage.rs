@@ -13,6 +13,7 @@ use noroshi_model::{ChangeKind, Status, Timestamp};
 
 use crate::book::{Memory, Told};
 use crate::config::Contact;
+use crate::digest;
 use crate::view::Step;
 
 /// A stage that looks at the subject.
@@ -32,8 +33,16 @@ pub(crate) const SUBJECT_STAGES: [(&str, SubjectStage); 6] = [
 ];
 
 /// The stages that look at one contact.
-pub(crate) const CONTACT_STAGES: [(&str, ContactStage); 4] =
-    [("selected", selected), ("reachable", reachable), ("statuses", statuses), ("ledger", ledger)];
+pub(crate) const CONTACT_STAGES: [(&str, ContactStage); 5] = [
+    ("selected", selected),
+    ("reachable", reachable),
+    ("statuses", statuses),
+    ("ledger", ledger),
+    (RATE, rate),
+];
+
+/// The stage that does not keep a message back but moves it into a digest.
+pub(crate) const RATE: &str = "rate";
 
 /// What is decided about.
 #[derive(Debug)]
@@ -106,6 +115,8 @@ pub(crate) struct Person<'a> {
     pub(crate) selection: Selection,
     pub(crate) told: Option<&'a Told>,
     pub(crate) has_server: bool,
+    /// How many changes they were told one by one in the last [`digest::WINDOW`].
+    pub(crate) recent: usize,
 }
 
 /// What a stage says.
@@ -295,6 +306,14 @@ fn ledger(case: &Case<'_>, person: &Person<'_>) -> Verdict {
             pass("they know, and it is time to remind them")
         }
         _ => stop(format!("they know that it is {status}")),
+    }
+}
+
+fn rate(_: &Case<'_>, person: &Person<'_>) -> Verdict {
+    if person.recent < digest::CHANGES_MAX {
+        pass("not more messages than can be read")
+    } else {
+        stop(digest::reason())
     }
 }
 
