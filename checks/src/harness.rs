@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use noroshi_expr as _;
 use noroshi_model::seam::{Accepted, BoxFuture, MemoryRecords};
 use noroshi_model::seam::{RawSegment, Segment};
 use noroshi_model::{
@@ -178,6 +177,12 @@ impl House {
             assert!(begun.elapsed() < Duration::from_hours(1), "never came about: {view:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Ends everything where it stands, as `kill -9` does, and returns what is remembered.
+    pub(crate) fn kill(self) -> (Arc<TestClock>, Arc<MemoryRecords>, Arc<MemorySeries>) {
+        self.running.abort();
+        (self.clock, self.records, self.series)
     }
 
     /// Stops and returns what is remembered.

@@ -419,3 +419,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
