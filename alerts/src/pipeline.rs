@@ -80,6 +80,9 @@ impl Alerts {
                 })
                 .collect();
             for (i, event) in events.iter().enumerate() {
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
                 if let Some(event) = event {
                     self.decide_event(event, &events[i + 1..])?;
                 }

@@ -4,6 +4,7 @@
 //! is asked of the server in between. See `README.md`, "Once, and in order".
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -37,7 +38,7 @@ const PAUSE_MAX: Duration = Duration::from_mins(15);
 const AGE_MAX: Duration = Duration::from_hours(24);
 
 /// How long a mail that is being handed over when the server stops may take.
-const STOP_GRACE: Duration = Duration::from_secs(3);
+const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// Longest sleep between two looks at the queue: the clock may jump.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
@@ -109,8 +110,11 @@ impl Alerts {
             if stop.is_cancelled() {
                 break;
             }
-            let picture = self.picture_once(&mut pictures, active, notification).await;
-            let written = self.write(active, server, notification, picture);
+            let picture = tokio::select! {
+                picture = self.picture_once(&mut pictures, active, notification) => picture,
+                () = stop.cancelled() => break,
+            };
+            let written = self.write_guarded(active, server, notification, picture);
             let outcome = match written {
                 Err(failure) => Err(failure),
                 Ok(message) => {
@@ -157,6 +161,20 @@ impl Alerts {
         let picture = self.picture(notification, zone).await;
         pictures.insert(key, picture.clone());
         picture
+    }
+
+    /// Writes a mail; one that cannot be written for a fault of ours does not hold up the others.
+    fn write_guarded(
+        &self,
+        active: &Active,
+        server: &Server,
+        notification: &Notification,
+        picture: Option<Picture>,
+    ) -> Result<Message, Failure> {
+        let write = AssertUnwindSafe(|| self.write(active, server, notification, picture));
+        std::panic::catch_unwind(write).unwrap_or_else(|_| {
+            Err(Failure::new(FailureKind::Unwritable, "writing the mail panicked; see the log"))
+        })
     }
 
     fn write(

@@ -28,7 +28,7 @@ use crate::config::{ConfigError, Security, Smtp};
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long the goodbye may take; nothing depends on it.
-const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Longest text of a server's refusal that is kept, in characters.
 const REFUSAL_CHARS_MAX: usize = 300;
@@ -121,6 +121,13 @@ impl Server {
     pub(crate) fn new(smtp: Smtp) -> Result<Self, ConfigError> {
         let from = smtp.from.parse::<Mailbox>();
         let from = from.map_err(|source| ConfigError::From { from: smtp.from.clone(), source })?;
+        let is_near = matches!(smtp.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        if smtp.security == Security::None && smtp.user.is_some() && !is_near {
+            tracing::warn!(
+                host = smtp.host,
+                "the mail server's password goes over the network readable; set security to starttls or tls"
+            );
+        }
         let tls = if smtp.security == Security::None { None } else { Some(parameters(&smtp)?) };
         Ok(Self { smtp, tls, from })
     }
@@ -141,7 +148,7 @@ impl Server {
     }
 
     async fn connect_unlimited(&self) -> Result<Session, Failure> {
-        let name = ClientId::default();
+        let name = own_name();
         let at_once = if self.smtp.security == Security::Tls { self.tls.clone() } else { None };
         let kind = if at_once.is_some() { FailureKind::Tls } else { FailureKind::Connect };
         let address = (self.smtp.host.as_str(), self.smtp.port);
@@ -218,6 +225,18 @@ fn parameters(smtp: &Smtp) -> Result<TlsParameters, ConfigError> {
         }
     }
     builder.build_rustls().map_err(|_| error())
+}
+
+/// Returns the name to greet with (RFC 5321 section 4.1.1.1); filters distrust those who say
+/// `[127.0.0.1]`, which is `lettre`'s default.
+fn own_name() -> ClientId {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return ClientId::default();
+    }
+    ClientId::Domain(name.to_owned())
 }
 
 /// Runs a step under a limit of time.

@@ -305,6 +305,38 @@ async fn a_kill_at_any_commit_loses_nothing_and_repeats_only_what_was_being_writ
     assert!(repeats >= 6, "a kill after each of the six mails repeats it");
 }
 
+/// The same with a single mail, exactly: it is repeated when the kill falls between the server's
+/// 250 and our commit, and at no other moment.
+#[tokio::test]
+async fn a_single_mail_is_repeated_in_one_window_only() {
+    // The first commit is the decision's, the second takes the mail out of the queue.
+    for (commits, is_last_kept, expected) in
+        [(1, false, 1), (1, true, 1), (2, false, 2), (2, true, 1)]
+    {
+        let server = SmtpServer::start(Security::None, "").await;
+        let mut smtp = server.smtp();
+        smtp.user = None;
+        let world = World::new();
+        world.live(config(smtp.clone())).stop().await;
+        let mortal = Mortal::new(&world.records, commits, is_last_kept);
+        let life = world.live_on(Arc::clone(&mortal) as Arc<dyn Records>, config(smtp.clone()));
+        world.happen(&web1(), problem(1));
+        life.until("a kill", |_| mortal.is_dead.load(Ordering::SeqCst)).await;
+        life.kill().await;
+        let life = world.live(config(smtp));
+        life.until("the mail sent", |alerts| {
+            let shown = alerts.notifications(None, 9).unwrap();
+            shown.len() == 1 && shown[0].state == NotificationState::Sent
+        })
+        .await;
+        life.stop().await;
+        let mails = server.mails();
+        assert_eq!(mails.len(), expected, "commit {commits}, kept: {is_last_kept}");
+        let first = parse(&mails[0]).message_id().unwrap().to_owned();
+        assert!(mails.iter().all(|mail| parse(mail).message_id() == Some(first.as_str())));
+    }
+}
+
 type Counts = BTreeMap<(String, String), usize>;
 
 /// Tells the story with a kill at commit `commits`; returns what arrived how often, and, if it
