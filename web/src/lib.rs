@@ -31,6 +31,7 @@ mod app;
 mod arguments;
 mod assets;
 mod auth;
+mod connection;
 mod deps;
 mod error;
 mod gate;

@@ -1,7 +1,6 @@
 //! The server: the routes under their layers, and the connections.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,8 @@ use crate::error::ApiError;
 use crate::people::{SESSION_IDLE_MAX, SessionRecords};
 use crate::route::{Access, Route};
 use crate::{
-    WebDeps, api, assets, auth, graph, limits, live, openapi, prometheus, self_metrics, sign_in,
+    WebDeps, api, assets, auth, connection, graph, limits, live, openapi, prometheus, self_metrics,
+    sign_in,
 };
 
 /// How long requests may go on after the stop. The daemon as a whole has five seconds.
@@ -36,12 +36,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Serves pages and API on a listener until `stop`, then ends what is open within three seconds.
 ///
-/// Cancel: dropping the future closes the listener and leaves open requests to their tasks.
+/// Cancel: dropping the future closes the listener and all connections.
 pub async fn serve(listener: TcpListener, deps: WebDeps, stop: CancellationToken) {
     let app = app(deps, stop.clone());
-    let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
-    let serving =
-        axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     // Ends by the stop too; what is open then has a moment left.
     let limit = async {
         live::watch(Arc::clone(&app), stop.clone()).await;
@@ -49,11 +46,7 @@ pub async fn serve(listener: TcpListener, deps: WebDeps, stop: CancellationToken
         tokio::time::sleep(STOP_MAX).await;
     };
     tokio::select! {
-        served = std::future::IntoFuture::into_future(serving) => {
-            if let Err(error) = served {
-                tracing::error!(%error, "the web server stopped");
-            }
-        }
+        () = connection::serve(listener, router(&app), stop.clone()) => {}
         () = limit => tracing::warn!("requests were still open at the stop"),
     }
 }
