@@ -82,12 +82,13 @@ impl App {
         address: IpAddr,
     ) -> Result<Option<User>, ApiError> {
         let now = self.deps.clock.now();
+        // Before what is remembered is looked at: that takes no time, so it could be guessed fast.
+        if let Some(wait) = self.throttle.wait(name, address, now) {
+            return Err(ApiError::Throttled(wait.as_secs() + 1));
+        }
         let key = password_key(name, password);
         if let Some(user) = self.known(name, &key, now).await? {
             return Ok(Some(user));
-        }
-        if let Some(wait) = self.throttle.wait(name, address, now) {
-            return Err(ApiError::Throttled(wait.as_secs() + 1));
         }
         let people = Arc::clone(&self.people);
         let (owned, password) = (name.to_owned(), password.to_owned());

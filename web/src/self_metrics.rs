@@ -89,7 +89,9 @@ fn written(app: &App) -> String {
     let mut page = Page::default();
     server(app, &mut page);
     checks(app, &mut page);
+    timing(app, &mut page);
     alerts(app, &mut page);
+    process(&mut page);
     page.0
 }
 
@@ -154,6 +156,51 @@ fn checks(app: &App, page: &mut Page) {
     ];
     for (status, count) in by_status {
         page.sample(name, &[("status", status)], count as f64);
+    }
+}
+
+/// How late checks begin and how long they take: the scheduler's health.
+fn timing(app: &App, page: &mut Page) {
+    let hosts = app.deps.checks.hosts();
+    let all = hosts.iter().flat_map(|host| app.deps.checks.checks_of(&host.name));
+    let run: Vec<(f64, f64)> = all
+        .filter(|check| check.last_check.is_some())
+        .map(|check| (check.latency_ms / 1e3, check.run_time_ms / 1e3))
+        .collect();
+    let worst = run.iter().fold((0.0f64, 0.0f64), |a, b| (a.0.max(b.0), a.1.max(b.1)));
+    let sum = run.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+    let count = run.len().max(1) as f64;
+    let name = "noroshi_check_latency_seconds";
+    page.metric(name, "gauge", "How late the last runs of all checks began.");
+    page.sample(name, &[("of", "mean")], sum.0 / count);
+    page.sample(name, &[("of", "max")], worst.0);
+    let name = "noroshi_check_run_time_seconds";
+    page.metric(name, "gauge", "How long the last runs of all checks took.");
+    page.sample(name, &[("of", "mean")], sum.1 / count);
+    page.sample(name, &[("of", "max")], worst.1);
+    let events = *app.deps.checks.committed().borrow() as f64;
+    page.single("noroshi_events_total", "counter", "Events in the log, ever.", events);
+}
+
+/// Writes what the kernel tells about this process, by the names that Prometheus' client libraries
+/// use. Elsewhere than on Linux there is nothing to tell.
+fn process(page: &mut Page) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // proc_pid_status(5): `VmRSS:	    1234 kB`, `Threads:	5`.
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    if let Some(kibibytes) = field("VmRSS:") {
+        let help = "Resident memory size in bytes.";
+        page.single("process_resident_memory_bytes", "gauge", help, kibibytes * 1024.0);
+    }
+    if let Some(threads) = field("Threads:") {
+        page.single("process_threads", "gauge", "Threads of the process.", threads);
+    }
+    if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
+        let help = "Number of open file descriptors.";
+        page.single("process_open_fds", "gauge", help, files.count() as f64);
     }
 }
 
