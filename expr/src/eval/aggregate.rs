@@ -177,10 +177,10 @@ fn sums(members: &[Column], is_mean: bool, grid: &Grid) -> Vec<f64> {
     let mut counts = vec![0u32; grid.count];
     for member in members {
         for ((sum, count), value) in sums.iter_mut().zip(&mut counts).zip(&member.values) {
-            if !is_unknown(*value) {
-                sum.add(*value);
-                *count += 1;
-            }
+            // Without a branch: what is unknown adds nothing.
+            let is_known = !is_unknown(*value);
+            sum.add(if is_known { *value } else { 0.0 });
+            *count += u32::from(is_known);
         }
     }
     let mut known = Vec::new();

@@ -38,7 +38,11 @@ pub(crate) fn round_to(value: f64, nearest: f64) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// A sum that carries what rounding lost (Neumaier's variant of Kahan's summation).
+/// A sum that carries what rounding lost.
+///
+/// The loss of each addition is found without a branch by Knuth's two-sum ("The Art of Computer
+/// Programming", volume 2, 4.2.2), so that loops over many sums become vector instructions; it is
+/// the loss that the variant of Kahan's summation in Prometheus finds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum {
     sum: f64,
@@ -46,26 +50,34 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
+    #[inline]
     pub(crate) fn add(&mut self, value: f64) {
         let total = self.sum + value;
-        if total.is_infinite() {
-            self.lost = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.lost += (self.sum - total) + value;
-        } else {
-            self.lost += (value - total) + self.sum;
-        }
+        let added = total - self.sum;
+        self.lost += (self.sum - (total - added)) + (value - added);
         self.sum = total;
     }
 
     pub(crate) fn total(self) -> f64 {
-        // An infinite sum must not become NaN by what was lost before.
+        // Beyond the largest number, what was lost is NaN and means nothing.
         if self.sum.is_infinite() { self.sum } else { self.sum + self.lost }
     }
 
     pub(crate) fn of(values: &[f64]) -> f64 {
-        let mut sum = Self::default();
-        for value in values {
+        // Four sums at once: one would wait for its own last addition.
+        let (mut sums, mut lost) = ([0.0; 4], [0.0; 4]);
+        let chunks = values.chunks_exact(4);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for lane in 0..4 {
+                let total = sums[lane] + chunk[lane];
+                let added = total - sums[lane];
+                lost[lane] += (sums[lane] - (total - added)) + (chunk[lane] - added);
+                sums[lane] = total;
+            }
+        }
+        let mut sum = Self { sum: sums[0], lost: lost.iter().sum() };
+        for value in sums[1..].iter().chain(rest) {
             sum.add(*value);
         }
         sum.total()

@@ -33,8 +33,8 @@ pub(crate) struct Told {
 /// Computes one function for the windows of one series.
 pub(crate) struct Computer {
     window: Window,
-    /// What a counter lost by resets before each sample; empty when it never did.
-    lost: Vec<f64>,
+    /// Where a counter starts again: the samples that are less than the one before.
+    resets: Vec<usize>,
     /// Reused by functions that sort.
     scratch: Vec<f64>,
 }
@@ -43,9 +43,11 @@ impl Computer {
     /// Prepares for the samples of one series.
     pub(crate) fn new(window: Window, value: &[f64]) -> Self {
         let is_counter = matches!(window, Window::Rate | Window::Increase);
-        let has_reset = || value.windows(2).any(|pair| pair[1] < pair[0]);
-        let lost = if is_counter && has_reset() { lost_by_resets(value) } else { Vec::new() };
-        Self { window, lost, scratch: Vec::new() }
+        let mut resets = Vec::new();
+        if is_counter {
+            resets.extend((1..value.len()).filter(|at| value[*at] < value[at - 1]));
+        }
+        Self { window, resets, scratch: Vec::new() }
     }
 
     /// Returns the function's value; `UNKNOWN` when the samples are too few.
@@ -91,11 +93,12 @@ impl Computer {
     /// Returns how much the counter went up from the first to the last sample.
     fn increase(&self, slice: &Slice<'_>, told: &Told) -> f64 {
         let last = slice.value.len() - 1;
-        let plain = slice.value[last] - slice.value[0];
-        match (self.lost.get(told.from), self.lost.get(told.from + last)) {
-            (Some(before), Some(after)) => plain + (after - before),
-            _ => plain,
+        let mut increase = slice.value[last] - slice.value[0];
+        let inside = self.resets.partition_point(|at| *at <= told.from);
+        for at in self.resets[inside..].iter().take_while(|at| **at <= told.from + last) {
+            increase += slice.value[at - 1 - told.from];
         }
+        increase
     }
 
     /// Returns the median of the distances from the median.
@@ -106,20 +109,6 @@ impl Computer {
         self.scratch.iter_mut().for_each(|value| *value = (*value - median).abs());
         math::quantile(0.5, &mut self.scratch)
     }
-}
-
-/// Returns for each sample what resets took away before it.
-fn lost_by_resets(value: &[f64]) -> Vec<f64> {
-    let mut lost = Vec::with_capacity(value.len());
-    let (mut total, mut previous) = (0.0, f64::NEG_INFINITY);
-    for value in value {
-        if *value < previous {
-            total += previous;
-        }
-        previous = *value;
-        lost.push(total);
-    }
-    lost
 }
 
 /// How a difference is extrapolated to the edges of a window.

@@ -16,14 +16,16 @@
 //! lines other than series: `scalar 5`, `text "..."`, `empty REASON` with the reason of absence,
 //! `fail TEXT` and `warn TEXT` (a part of the message), `ordered` (the order of the series counts).
 
+pub(crate) mod rows;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use noroshi_expr::{
     Absence, Engine, Evaluated, Expr, MemorySeries, RangeSeries, Selector, Value, parse,
 };
-use noroshi_model::seam::{RawSegment, RowSegment, Segment};
-use noroshi_model::{Labels, MatcherOp, SeriesData, Timestamp, UNKNOWN, is_unknown};
+use noroshi_model::seam::Segment;
+use noroshi_model::{Labels, MatcherOp, SeriesData, Timestamp, UNKNOWN};
 
 /// Runs all cases of one file; returns what was wrong, one text each, and how many cases ran.
 pub(crate) fn run(name: &str, text: &str) -> (Vec<String>, usize) {
@@ -122,7 +124,7 @@ impl Runner {
         for (labels, segments) in self.source.iter() {
             let is_meant = names.is_empty() || names.contains(&labels.name());
             let segments = match segments {
-                [Segment::Raw(raw)] if is_meant => consolidated(raw, step, until),
+                [Segment::Raw(raw)] if is_meant => rows::consolidated(raw, step, until),
                 other => other.to_vec(),
             };
             archived.insert(SeriesData { labels: labels.clone(), segments });
@@ -130,51 +132,6 @@ impl Runner {
         self.source = archived;
         Ok(())
     }
-}
-
-/// Consolidates samples not after `until` into rows; the rest stays.
-pub(crate) fn consolidated(raw: &RawSegment, step: i64, until: i64) -> Vec<Segment> {
-    let mut rows = RowSegment { step, ..RowSegment::default() };
-    let mut rest = RawSegment::default();
-    let mut before: Option<f64> = None;
-    for (at, value) in raw.at.iter().zip(&raw.value) {
-        if *at > until {
-            rest.at.push(*at);
-            rest.value.push(*value);
-            continue;
-        }
-        let end = -(-*at).div_euclid(step) * step;
-        if rows.at.last() != Some(&end) {
-            rows.at.push(end);
-            for column in [&mut rows.min, &mut rows.max, &mut rows.sum, &mut rows.last] {
-                column.push(UNKNOWN);
-            }
-            rows.count.push(0.0);
-            rows.increase.push(UNKNOWN);
-        }
-        if is_unknown(*value) {
-            continue;
-        }
-        let row = rows.at.len() - 1;
-        let is_first = rows.count[row] == 0.0;
-        rows.min[row] = if is_first { *value } else { rows.min[row].min(*value) };
-        rows.max[row] = if is_first { *value } else { rows.max[row].max(*value) };
-        rows.sum[row] = if is_first { *value } else { rows.sum[row] + value };
-        rows.last[row] = *value;
-        rows.count[row] += 1.0;
-        let increase = match before {
-            Some(before) if *value < before => *value,
-            Some(before) => value - before,
-            None => 0.0,
-        };
-        rows.increase[row] = if is_first { increase } else { rows.increase[row] + increase };
-        before = Some(*value);
-    }
-    let mut segments = vec![Segment::Rows(rows)];
-    if !rest.at.is_empty() {
-        segments.push(Segment::Raw(rest));
-    }
-    segments
 }
 
 /// Reads `5m` or a number of seconds.
