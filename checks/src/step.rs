@@ -228,11 +228,11 @@ fn end_acknowledgement(next: &mut State, is_over: bool, changes: &mut Vec<Change
 
 /// Records the state for flap detection and compares with the thresholds.
 ///
-/// Only confirmed states and soft recoveries count (Nagios Core, `check_for_service_flapping`);
-/// both are hard or not a problem here.
+/// Of a check only confirmed states and recoveries count, of a host every result (Nagios Core,
+/// `check_for_service_flapping` and `check_for_host_flapping`).
 fn detect_flapping(rules: &Rules, next: &mut State, changes: &mut Vec<Change>) {
     let Some(status) = next.status else { return };
-    if next.is_being_confirmed() {
+    if next.is_being_confirmed() && !rules.is_host {
         return;
     }
     next.history.push(status);
