@@ -71,15 +71,16 @@ impl Face {
         if self.width(&text) <= width {
             return text;
         }
-        let mut short: String = text;
-        while !short.is_empty() {
-            short.pop();
-            let tried = format!("{}{ELLIPSIS}", short.trim_end());
-            if self.width(&tried) <= width {
-                return tried;
-            }
-        }
-        String::new()
+        let room = width - self.width("…");
+        let font = self.font().as_scaled(self.scale());
+        let mut used = 0.0;
+        let is_fitting = |c: &char| {
+            used += font.h_advance(font.glyph_id(*c));
+            used <= room
+        };
+        let short: String = text.chars().take_while(is_fitting).collect();
+        let short = short.trim_end();
+        if short.is_empty() { String::new() } else { format!("{short}{ELLIPSIS}") }
     }
 
     /// Returns the text with a visible sign in the place of each character that cannot be drawn.
