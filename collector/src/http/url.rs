@@ -1,0 +1,100 @@
+//! The address of a page.
+
+use hyper::Uri;
+
+use crate::poll::PollFailure;
+
+/// A URL taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// As it was configured.
+    pub(crate) text: String,
+    pub(crate) is_tls: bool,
+    /// Name or address, an IPv6 address without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Path and query; at least `/`.
+    pub(crate) path: String,
+}
+
+impl Url {
+    /// Reads an address. Errors: [`PollFailure::Config`].
+    pub(crate) fn parse(text: &str) -> Result<Self, PollFailure> {
+        let wrong = |what: &str| PollFailure::Config {
+            reason: format!("{text:?} {what}; write it as http://HOST[:PORT]/PATH or https://"),
+        };
+        let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
+        let is_tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wrong("begins neither with http:// nor https://")),
+        };
+        let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("holds a user; set user and password beside it"));
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            return Err(wrong("names no host"));
+        }
+        let usual = if is_tls { 443 } else { 80 };
+        // `Uri` says of a port beyond 65535 that there is none.
+        let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
+            None | Some("") => usual,
+            Some(digits) => digits.parse().map_err(|_| wrong("has a port that is none"))?,
+        };
+        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        Ok(Self { text: text.to_owned(), is_tls, host, port, path })
+    }
+
+    /// Returns host and port, for messages.
+    pub(crate) fn authority(&self) -> String {
+        format!("{}:{}", self.bracketed(), self.port)
+    }
+
+    /// Returns the value of the header `Host`: without the port when it is the usual one.
+    pub(crate) fn host_header(&self) -> String {
+        let usual = if self.is_tls { 443 } else { 80 };
+        if self.port == usual { self.bracketed() } else { self.authority() }
+    }
+
+    fn bracketed(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        let cases = [
+            ("http://web1/status?a=b", "web1", 80, "/status?a=b", "web1"),
+            ("https://web1", "web1", 443, "/", "web1"),
+            ("http://[::1]:8080/x", "::1", 8080, "/x", "[::1]:8080"),
+            ("http://192.0.2.1:80/x", "192.0.2.1", 80, "/x", "192.0.2.1"),
+        ];
+        for (text, host, port, path, header) in cases {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.host.as_str(), url.port, url.path.as_str()), (host, port, path));
+            assert_eq!(url.host_header(), header);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused_with_the_reason() {
+        let cases = [
+            ("web1/status", "is no URL"),
+            ("ftp://web1/", "begins neither"),
+            ("http://", "is no URL"),
+            ("http://me:pw@web1/", "holds a user"),
+            ("http://web1:99999/", "has a port that is none"),
+        ];
+        for (text, reason) in cases {
+            let error = Url::parse(text).unwrap_err();
+            assert!(error.to_string().contains(reason), "{text} gives {error}");
+            assert_eq!(error.as_str(), "config");
+        }
+    }
+}

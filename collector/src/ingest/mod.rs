@@ -1,0 +1,323 @@
+//! Takes what agents send: `agent/PROTOCOL.md` from the server's side.
+
+mod agents;
+
+use std::io::Read;
+use std::sync::Arc;
+
+use noroshi_model::frame::{self, Frame};
+use noroshi_model::{Clock, Kind, Labels, MetricMeta, Refused, Sample, Sink, Timestamp};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use agents::Agents;
+
+pub use agents::{AgentView, HostSeen};
+
+/// How many sightings wait for whoever listens. Full: the oldest is dropped; the host is seen
+/// again after the next restart of its agent at the latest.
+const SEEN_QUEUE: usize = 1024;
+
+/// Bodies up to this size, in bytes, are unpacked where they arrive; larger ones elsewhere, so that
+/// a spool of hours does not hold up the others.
+const INLINE_BYTES_MAX: usize = 32 << 10;
+
+/// Who sends, as the server knows it from the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentIdentity {
+    /// The name of the token.
+    pub token: String,
+    /// The address that the request came from; empty when not known.
+    pub address: String,
+}
+
+/// What is taken from agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest body in bytes, compressed.
+    pub body_bytes_max: usize,
+    /// Largest body in bytes, decompressed.
+    pub decoded_bytes_max: usize,
+    /// Most samples of one frame.
+    pub samples_max: usize,
+    /// Most series of one host in one frame.
+    pub series_max: usize,
+    /// Most hosts that are remembered.
+    pub hosts_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: frame::BODY_BYTES_MAX,
+            decoded_bytes_max: frame::DECODED_BYTES_MAX,
+            samples_max: 200_000,
+            series_max: 50_000,
+            hosts_max: 20_000,
+        }
+    }
+}
+
+/// What became of a body's samples; the answer to the agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// Samples that are durable.
+    pub accepted: usize,
+    /// Samples older than is kept.
+    pub too_old: usize,
+    /// Samples too far in the future.
+    pub in_future: usize,
+    /// Samples of series for which there is no room.
+    pub over_budget: usize,
+}
+
+/// Why a body was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// Answer 413.
+    #[error("a body of {bytes} bytes or more is larger than the {bytes_max} that are taken")]
+    TooLarge {
+        /// How much there is at least.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// Answer 400: it does not decompress.
+    #[error("the frames cannot be decompressed")]
+    Compression(#[source] std::io::Error),
+    /// Answer 400.
+    #[error("the frames cannot be read")]
+    Frame(#[source] frame::FrameError),
+    /// Answer 422: a name that cannot be a host's.
+    #[error(
+        "{name:?} is no name of a host: it is longer than 253 characters, or holds a slash or a control character"
+    )]
+    HostName {
+        /// The name, cut.
+        name: String,
+    },
+    /// Answer 413: one host sends more than it may.
+    #[error("host {host} sends {count} {what} at once; {count_max} are taken")]
+    TooMany {
+        /// The host.
+        host: String,
+        /// `samples` or `series`.
+        what: &'static str,
+        /// How many it sends.
+        count: usize,
+        /// The bound.
+        count_max: usize,
+    },
+    /// Answer 409: two machines use one name.
+    #[error(
+        "host {host} is another machine ({machine_id}), which reported within ten minutes; give one of the two another name"
+    )]
+    HostTaken {
+        /// The host.
+        host: String,
+        /// The machine that has the name.
+        machine_id: String,
+    },
+    /// Answer 429.
+    #[error("{hosts_max} hosts are known; no more are taken")]
+    TooManyHosts {
+        /// The bound.
+        hosts_max: usize,
+    },
+    /// Answer 503: the store does not take samples now.
+    #[error("the samples cannot be stored")]
+    Refused(#[source] Refused),
+}
+
+impl IngestError {
+    /// Returns the stable name: log field and the answer's `kind`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too_large",
+            Self::Compression(_) => "compression",
+            Self::Frame(_) => "frame",
+            Self::HostName { .. } => "host_name",
+            Self::TooMany { .. } => "too_many",
+            Self::HostTaken { .. } => "host_taken",
+            Self::TooManyHosts { .. } => "too_many_hosts",
+            Self::Refused(refused) => refused.as_str(),
+        }
+    }
+
+    /// Returns the HTTP status that `agent/PROTOCOL.md` gives it.
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::TooLarge { .. } | Self::TooMany { .. } => 413,
+            Self::Compression(_) | Self::Frame(_) => 400,
+            Self::HostName { .. } => 422,
+            Self::HostTaken { .. } => 409,
+            Self::TooManyHosts { .. } => 429,
+            Self::Refused(_) => 503,
+        }
+    }
+}
+
+/// Takes agents' frames.
+pub struct Ingest {
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn Sink>,
+    limits: Limits,
+    agents: Mutex<Agents>,
+    seen: broadcast::Sender<HostSeen>,
+}
+
+impl Ingest {
+    /// Makes an ingest with the usual limits.
+    pub fn new(clock: Arc<dyn Clock>, sink: Arc<dyn Sink>) -> Arc<Self> {
+        Self::with_limits(clock, sink, Limits::default())
+    }
+
+    /// Makes an ingest with other limits.
+    pub fn with_limits(clock: Arc<dyn Clock>, sink: Arc<dyn Sink>, limits: Limits) -> Arc<Self> {
+        let (seen, _) = broadcast::channel(SEEN_QUEUE);
+        let agents = Mutex::new(Agents::new(limits.hosts_max));
+        Arc::new(Self { clock, sink, limits, agents, seen })
+    }
+
+    /// Takes the body of one request.
+    ///
+    /// Ready when all frames are durable; series get `instance` (the frame's host) and
+    /// `job="node"`. Errors: [`IngestError`]; frames before the one that failed are stored, and
+    /// the agent may send them again without harm. Cancel: as an error.
+    pub async fn accept(&self, agent: &AgentIdentity, body: &[u8]) -> Result<Receipt, IngestError> {
+        let received_at = self.clock.now();
+        let (bytes, bytes_max) = (body.len(), self.limits.body_bytes_max);
+        if bytes > bytes_max {
+            return Err(IngestError::TooLarge { bytes, bytes_max });
+        }
+        let (sent_at, frames) = self.unpack(body).await?;
+        let offset_ms = received_at.as_millis().saturating_sub(sent_at.as_millis());
+        let mut receipt = Receipt::default();
+        let last = frames.len().saturating_sub(1);
+        for (index, mut frame) in frames.into_iter().enumerate() {
+            self.check(&frame)?;
+            label(&mut frame);
+            if index == last {
+                add_offset(&mut frame, received_at, offset_ms);
+            }
+            let seen = {
+                let mut agents = self.agents.lock();
+                agents.note(agent, &frame, (received_at, offset_ms))?
+            };
+            let taken = self.sink.submit(frame.batch).await.map_err(IngestError::Refused)?;
+            receipt.accepted += taken.stored;
+            receipt.too_old += taken.too_old;
+            receipt.in_future += taken.in_future;
+            receipt.over_budget += taken.over_budget;
+            if let Some(seen) = seen
+                && self.seen.send(seen).is_err()
+            {
+                tracing::debug!("nobody wants to know which hosts report");
+            }
+        }
+        Ok(receipt)
+    }
+
+    /// Returns the agents that have reported since the start, ordered by host.
+    pub fn agents(&self) -> Vec<AgentView> {
+        self.agents.lock().views()
+    }
+
+    /// Tells of each host that reports for the first time since the start, or otherwise than
+    /// before (address, system, version).
+    pub fn hosts_seen(&self) -> broadcast::Receiver<HostSeen> {
+        self.seen.subscribe()
+    }
+
+    async fn unpack(&self, body: &[u8]) -> Result<(Timestamp, Vec<Frame>), IngestError> {
+        let body = frame::decode_body(body).map_err(IngestError::Frame)?;
+        let bytes_max = self.limits.decoded_bytes_max;
+        let frames = if body.compressed.len() <= INLINE_BYTES_MAX {
+            unpack(body.compressed, bytes_max)?
+        } else {
+            let compressed = body.compressed.to_vec();
+            let work = tokio::task::spawn_blocking(move || unpack(&compressed, bytes_max));
+            let broken = |error| IngestError::Compression(std::io::Error::other(error));
+            work.await.map_err(broken)??
+        };
+        Ok((body.sent_at, frames))
+    }
+
+    fn check(&self, frame: &Frame) -> Result<(), IngestError> {
+        let name = &frame.host.name;
+        let is_odd = |c: char| c == '/' || c.is_control();
+        if name.is_empty() || name.len() > HOST_NAME_MAX || name.contains(is_odd) {
+            return Err(IngestError::HostName { name: name.chars().take(80).collect() });
+        }
+        let too_many = |what, count, count_max| {
+            let host = name.clone();
+            Err(IngestError::TooMany { host, what, count, count_max })
+        };
+        let samples = frame.batch.samples.len();
+        if samples > self.limits.samples_max {
+            return too_many("samples", samples, self.limits.samples_max);
+        }
+        let series = agents::series_count(frame);
+        if series > self.limits.series_max {
+            return too_many("series", series, self.limits.series_max);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ingest({:?})", self.limits)
+    }
+}
+
+/// Longest name of a host in bytes, as in DNS (RFC 1035, 2.3.4).
+const HOST_NAME_MAX: usize = 253;
+
+/// Decompresses and reads frames; stops at `bytes_max` before memory is taken for more.
+fn unpack(compressed: &[u8], bytes_max: usize) -> Result<Vec<Frame>, IngestError> {
+    let mut decoder =
+        zstd::stream::read::Decoder::new(compressed).map_err(IngestError::Compression)?;
+    // Level 3, which agents use, has windows of at most 2 MiB; more is an attack on memory.
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(IngestError::Compression)?;
+    let mut plain = Vec::new();
+    let bound = bytes_max as u64 + 1;
+    decoder.take(bound).read_to_end(&mut plain).map_err(IngestError::Compression)?;
+    if plain.len() > bytes_max {
+        return Err(IngestError::TooLarge { bytes: plain.len(), bytes_max });
+    }
+    frame::decode_all(&plain).map_err(IngestError::Frame)
+}
+
+/// Largest window of a compressed frame: 2^23 bytes, the least that RFC 8878 (3.1.1.1.2) wants
+/// every decoder to support.
+const WINDOW_LOG_MAX: u32 = 23;
+
+/// Sets the labels that only the server may set.
+fn label(frame: &mut Frame) {
+    for sample in &mut frame.batch.samples {
+        let mut builder = sample.labels.to_builder();
+        builder.set("instance", &frame.host.name).set("job", "node");
+        sample.labels = builder.build();
+    }
+}
+
+/// The series that says how far an agent's clock is off.
+pub(crate) const CLOCK_OFFSET: &str = "noroshi_agent_clock_offset_seconds";
+
+/// Adds how far the host's clock is off: the server's time less the agent's, the way included.
+fn add_offset(frame: &mut Frame, at: Timestamp, offset_ms: i64) {
+    let pairs = [("__name__", CLOCK_OFFSET), ("instance", &frame.host.name), ("job", "node")];
+    let value = offset_ms as f64 / 1000.0;
+    frame.batch.samples.push(Sample { labels: Labels::new(pairs), at, value });
+    frame.batch.metas.push(MetricMeta {
+        name: CLOCK_OFFSET.to_owned(),
+        kind: Kind::Gauge,
+        unit: "seconds".to_owned(),
+        help: "The server's time less the host's, the time on the way included.".to_owned(),
+    });
+}
+
+#[cfg(test)]
+mod tests;

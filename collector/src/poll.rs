@@ -1,0 +1,277 @@
+//! One poll: of what, how it may fail, and what comes out of it.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use noroshi_model::{Batch, Clock};
+
+use crate::http::{Client, Endpoint};
+use crate::reading::Reading;
+use crate::{nginx, prometheus};
+
+/// A poll as it is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PollSpec {
+    /// The host's name: the label `instance`.
+    pub instance: String,
+    /// What is asked.
+    pub target: Target,
+    /// From one poll to the next; at least a second.
+    pub interval: Duration,
+    /// How long a poll may take; cut to the interval.
+    pub timeout: Duration,
+    /// Labels that every series gets; `instance` and `job` cannot be set here.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Shortest interval: below, the asking becomes the load.
+pub(crate) const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+impl PollSpec {
+    /// Makes a poll without labels of its own; `timing` is interval and timeout.
+    pub fn new(instance: &str, target: Target, timing: (Duration, Duration)) -> Self {
+        let (interval, timeout) = (timing.0.max(INTERVAL_MIN), timing.1);
+        let labels = BTreeMap::new();
+        Self { instance: instance.to_owned(), target, interval, timeout, labels }
+    }
+
+    /// Returns what no two polls share: host, kind and job.
+    pub(crate) fn key(&self) -> Key {
+        let (kind, job) = (self.target.kind(), self.target.job().to_owned());
+        Key { instance: self.instance.clone(), kind, job }
+    }
+
+    /// Returns the longest that one poll may take: never so long that it meets the next.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.min(self.interval.mul_f64(0.95))
+    }
+}
+
+/// Names a poll among all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) instance: String,
+    pub(crate) kind: &'static str,
+    pub(crate) job: String,
+}
+
+/// What is asked: one variant a poller, holding its configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// See [`crate::nginx`].
+    Nginx(nginx::Config),
+    /// See [`crate::prometheus`].
+    Prometheus {
+        /// The label `job`.
+        job: String,
+        /// Where and how.
+        config: prometheus::Config,
+    },
+}
+
+impl Target {
+    /// Returns the poller's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Nginx(_) => nginx::KIND,
+            Self::Prometheus { .. } => prometheus::KIND,
+        }
+    }
+
+    /// Returns the value of the label `job`.
+    pub fn job(&self) -> &str {
+        match self {
+            Self::Prometheus { job, .. } => job,
+            Self::Nginx(_) => self.kind(),
+        }
+    }
+
+    /// Returns where and how it is reached.
+    fn endpoint(&self) -> Endpoint<'_> {
+        match self {
+            Self::Nginx(config) => config.endpoint(),
+            Self::Prometheus { config, .. } => config.endpoint(),
+        }
+    }
+
+    /// Returns where it is, for people; without passwords.
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Nginx(config) => &config.url,
+            Self::Prometheus { config, .. } => &config.url,
+        }
+    }
+}
+
+/// What stays between the polls of one target: its connection.
+#[derive(Default)]
+pub(crate) struct Session {
+    client: Option<Client>,
+}
+
+impl Session {
+    /// Asks once. Cancel: the connection is closed, nothing else happens.
+    pub(crate) async fn poll(
+        &mut self,
+        target: &Target,
+        timeout: Duration,
+    ) -> Result<Reading, PollFailure> {
+        match target {
+            Target::Nginx(config) => nginx::poll(config, self.client(target)?).await,
+            Target::Prometheus { config, .. } => {
+                prometheus::poll(config, self.client(target)?, timeout).await
+            }
+        }
+    }
+
+    fn client(&mut self, target: &Target) -> Result<&mut Client, PollFailure> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::new(&target.endpoint())?,
+        };
+        Ok(self.client.insert(client))
+    }
+}
+
+/// Runs a poll so that it ends in time and that a panic in it is a failure like any other.
+pub(crate) async fn guarded(
+    session: &mut Session,
+    target: &Target,
+    timeout: Duration,
+) -> Result<Reading, PollFailure> {
+    let polling = AssertUnwindSafe(session.poll(target, timeout)).catch_unwind();
+    let result = match tokio::time::timeout(timeout, polling).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(PollFailure::Panicked),
+        Err(_elapsed) => Err(PollFailure::Timeout { timeout }),
+    };
+    if result.is_err() {
+        // Whatever is left of the connection is not what the next poll expects.
+        *session = Session::default();
+    }
+    result
+}
+
+/// Asks a target once and returns its samples without `instance`, with its `job`.
+///
+/// For `noroshi poll`. Errors: [`PollFailure`].
+pub async fn poll_once(
+    target: &Target,
+    timeout: Duration,
+    clock: &dyn Clock,
+) -> Result<Batch, PollFailure> {
+    let at = clock.now();
+    let reading = guarded(&mut Session::default(), target, timeout).await?;
+    Ok(reading.into_batch(at, target.job()))
+}
+
+/// Why a poll gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PollFailure {
+    /// The configuration cannot work: an address that is none, a certificate that is not there.
+    #[error("{reason}")]
+    Config {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The name has no address.
+    #[error("cannot resolve {host}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver says; none when the answer was empty.
+        source: Option<std::io::Error>,
+    },
+    /// No address of the target takes connections.
+    #[error("cannot connect to {address}")]
+    Connect {
+        /// The last address tried.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The TLS handshake failed: usually the certificate.
+    #[error("no TLS with {host}")]
+    Tls {
+        /// The name that the certificate must bear.
+        host: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The time is over.
+    #[error("no answer within {}", noroshi_model::format_duration(*timeout))]
+    Timeout {
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// The server answered with something else than 200.
+    #[error("the server answers {status}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// What came is not HTTP, or the connection broke.
+    #[error("the connection to {address} failed")]
+    Protocol {
+        /// Where to.
+        address: String,
+        /// What was wrong.
+        source: hyper::Error,
+    },
+    /// The answer is longer than a sound one can be.
+    #[error("the answer is longer than {bytes_max} bytes")]
+    TooLarge {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// The answer is not what this kind of target says.
+    #[error("the answer cannot be read: {reason}")]
+    Parse {
+        /// Where and why.
+        reason: String,
+    },
+    /// The target has more samples than it may.
+    #[error("the target gives {samples} samples; at most {samples_max} are taken (sample_limit)")]
+    SampleLimit {
+        /// How many there are.
+        samples: usize,
+        /// How many there may be.
+        samples_max: usize,
+    },
+    /// A fault in the poller itself.
+    #[error("the poller panicked; this is a fault in it")]
+    Panicked,
+}
+
+impl PollFailure {
+    /// Returns the stable name: log field, label and page text.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "config",
+            Self::Resolve { .. } => "resolve",
+            Self::Connect { .. } => "connect",
+            Self::Tls { .. } => "tls",
+            Self::Timeout { .. } => "timeout",
+            Self::Status { .. } => "status",
+            Self::Protocol { .. } => "protocol",
+            Self::TooLarge { .. } => "too_large",
+            Self::Parse { .. } => "parse",
+            Self::SampleLimit { .. } => "sample_limit",
+            Self::Panicked => "panicked",
+        }
+    }
+
+    /// Returns the text with all its causes.
+    pub fn to_chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,110 @@
+//! Walks the pollers: everything that a poller's folder must have is there and agrees.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use noroshi_model::Timestamp;
+
+use super::*;
+use crate::PollTargets;
+use crate::poll::{PollFailure, PollSpec};
+use crate::reading::{Booker, Reading};
+
+fn folder(kind: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(kind)
+}
+
+/// The polls that a poller's sample configures.
+fn specs(poller: &PollerInfo) -> Vec<PollSpec> {
+    let targets: PollTargets = toml::from_str(poller.sample).unwrap();
+    targets.specs("web1")
+}
+
+#[test]
+fn every_sample_configures_its_poller() {
+    for poller in registry() {
+        let kinds: Vec<_> = specs(poller).iter().map(|spec| spec.target.kind()).collect();
+        assert_eq!(kinds, [poller.kind], "{}", poller.kind);
+    }
+}
+
+#[test]
+fn every_sample_names_all_keys_of_its_configuration() {
+    for poller in registry() {
+        let kind = poller.kind;
+        let source = std::fs::read_to_string(folder(kind).join("mod.rs")).unwrap();
+        let (_, body) = source.split_once("pub struct Config {").unwrap();
+        let fields = body.lines().take_while(|line| *line != "}");
+        let names = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
+        for (name, _) in names {
+            let line = format!("{name} = ");
+            assert!(poller.sample.contains(&line), "{kind}: {name} is not in sample.toml");
+        }
+    }
+}
+
+#[test]
+fn every_payload_is_read_and_gives_only_what_is_declared() {
+    for poller in registry().iter().filter(|poller| !(poller.metas)().is_empty()) {
+        let kind = poller.kind;
+        let declared: BTreeSet<_> = (poller.metas)().into_iter().map(|meta| meta.name).collect();
+        let mut given = BTreeSet::new();
+        for file in std::fs::read_dir(folder(kind).join("payloads")).unwrap() {
+            let payload = std::fs::read(file.unwrap().path()).unwrap();
+            let batch = poller.read_answer(&payload, Timestamp::from_secs(100)).unwrap();
+            for labels in batch.samples.iter().map(|sample| &sample.labels) {
+                assert!(declared.contains(labels.name()), "{kind} gives {labels} undeclared");
+                assert_eq!(labels.get("job"), Some(kind));
+                given.insert(labels.name().to_owned());
+            }
+        }
+        assert_eq!(given, declared, "{kind}: every declared series is in some payload");
+    }
+}
+
+#[test]
+fn graphs_and_checks_speak_of_declared_series() {
+    for poller in registry() {
+        let kind = poller.kind;
+        let declared: Vec<_> = (poller.metas)().into_iter().map(|meta| meta.name).collect();
+        let of_graphs = (poller.graphs)().into_iter().flat_map(|graph| graph.lines);
+        let of_checks = (poller.checks)().into_iter().map(|check| check.expr);
+        for expr in of_graphs.map(|line| line.expr).chain(of_checks) {
+            let is_known = expr.contains("up{") || declared.iter().any(|name| expr.contains(name));
+            assert!(is_known, "{kind}: {expr} speaks of no series of it");
+            assert!(expr.contains("instance=$instance"), "{kind}: {expr} is not of one host");
+        }
+        let ids: BTreeSet<_> = (poller.graphs)().into_iter().map(|graph| graph.id).collect();
+        assert_eq!(ids.len(), (poller.graphs)().len(), "{kind}: a graph's id is there twice");
+    }
+}
+
+#[test]
+fn every_folder_has_its_readme() {
+    for poller in registry() {
+        let readme = std::fs::read_to_string(folder(poller.kind).join("README.md")).unwrap();
+        assert!(readme.starts_with(&format!("# {}\n", poller.kind)));
+    }
+}
+
+#[test]
+fn a_failed_poll_is_down_and_its_gauges_are_unknown_even_the_first_time() {
+    for poller in registry() {
+        let at = Timestamp::from_secs(100);
+        for spec in specs(poller) {
+            let mut booker = Booker::new(&spec);
+            let failed: Result<Reading, _> = Err(PollFailure::Panicked);
+            let batch = booker.book(at, Duration::from_millis(5), &failed, &spec.target);
+            let gauges = (poller.metas)().into_iter().filter(|meta| meta.kind == Kind::Gauge);
+            let own_up = format!("{}_up", poller.kind);
+            for meta in gauges.filter(|meta| meta.name != own_up) {
+                let sample = batch.samples.iter().find(|s| s.labels.name() == meta.name);
+                let value = sample.map(|sample| sample.value).unwrap();
+                assert!(noroshi_model::is_unknown(value), "{} is {value}", meta.name);
+            }
+            let up = batch.samples.iter().find(|s| s.labels.name() == "up").unwrap();
+            assert_eq!((up.value, up.labels.get("instance")), (0.0, Some("web1")));
+        }
+    }
+}
