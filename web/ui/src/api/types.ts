@@ -131,6 +131,16 @@ export interface ConfigStatus {
   errors: string[];
 }
 
+/** How the server itself stands. */
+export interface SelfView {
+  series: number;
+  disk_bytes: number;
+  notifications_queued: number;
+  agents: number;
+  polls: number;
+  polls_failing: number;
+}
+
 export interface Overview {
   now: number;
   version: string;
@@ -139,7 +149,7 @@ export interface Overview {
   problems: CheckView[];
   hosts: HostView[];
   config: ConfigStatus;
-  self?: Record<string, unknown>;
+  self: SelfView;
 }
 
 export type LineStyle = "line" | "area" | "negative";
@@ -173,7 +183,14 @@ export interface AgentView {
 export interface PollStatus {
   instance: string;
   kind: string;
-  [more: string]: unknown;
+  address: string;
+  last_run: number | null;
+  last_success: number | null;
+  duration_ms: number;
+  samples: number;
+  /** Stable name of the last poll's failure. */
+  failure: string | null;
+  failure_text: string | null;
 }
 
 export interface HostDetail {

@@ -5,8 +5,9 @@ import { useEffect, useRef } from "preact/hooks";
 import { queryRange } from "../api/client";
 import type { CheckCounts, HostView } from "../api/types";
 import { formatValue } from "../format/quantity";
-import { hostPath } from "../router";
+import { checkPath, hostPath } from "../router";
 import { serverTime } from "../state/clock";
+import { worstByHost } from "../state/site";
 import { nameOf, toneOf, totalOf, worstOf } from "../status";
 import { Icon } from "./icon";
 import { StatusText } from "./status";
@@ -42,6 +43,7 @@ export function HostList({ hosts }: { hosts: HostView[] }) {
 
 function HostRow({ host, spark }: { host: HostView; spark: (number | null)[] | undefined }) {
   const worst = worstOf(host);
+  const problem = worstByHost.value.get(host.name);
   const detail = [host.alias !== host.name ? host.alias : "", host.address].filter(Boolean).join(" · ");
   return (
     <div class={`host-row tone-${toneOf(worst)}`} role="row" data-testid="host-row" data-host={host.name} data-status={worst}>
@@ -57,8 +59,13 @@ function HostRow({ host, spark }: { host: HostView; spark: (number | null)[] | u
       <span role="cell" class="host-groups ellipsis muted" title={host.groups.join(", ")}>
         {host.groups.join(", ")}
       </span>
-      <span role="cell">
+      <span role="cell" class="host-checks">
         <Counts counts={host.counts} />
+        {problem && (
+          <a href={checkPath(problem)} class="host-worst ellipsis" title={problem.output}>
+            {problem.check}
+          </a>
+        )}
       </span>
       <span role="cell" class="spark">
         {spark && <Spark values={spark} />}

@@ -8,7 +8,7 @@ import type { Tone } from "../status";
 
 export function Empty({ icon = "ok", title, children }: { icon?: IconName; title: string; children?: ComponentChildren }) {
   return (
-    <div class="empty">
+    <div class="empty" data-icon={icon}>
       <Icon name={icon} size={28} />
       <h3>{title}</h3>
       {children}

@@ -157,7 +157,7 @@ function Live() {
 }
 
 /** What is wrong with Noroshi itself, not with what it watches. */
-export function Banners() {
+export function Banners({ isWall = false }: { isWall?: boolean }) {
   const errors = config.value?.errors ?? [];
   const heard = heardAt.value;
   return (
@@ -173,7 +173,7 @@ export function Banners() {
           <pre>{errors.join("\n")}</pre>
         </Banner>
       )}
-      {session.value?.must_set_password && path.value !== "/settings" && (
+      {session.value?.must_set_password && !isWall && path.value !== "/settings" && (
         <Banner tone="warning" icon="user" testId="banner-password">
           <b>You have no password yet.</b> The sign-in link works only once: <a href="/settings">set a password</a> now.
         </Banner>

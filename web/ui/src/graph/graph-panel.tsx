@@ -33,12 +33,16 @@ interface Props {
 }
 
 const HEIGHT = 190;
+/** As near as this share of the range, a mark is named beside the time. */
+const NEAR = 0.01;
 // The same each time: a new array would make a new drawing.
 const NO_THRESHOLDS: Threshold[] = [];
 const NO_MARKS: Mark[] = [];
-/** Height of one line of the legend and of the most lines shown without scrolling, in pixels. */
+/** Height of one line of the legend, in pixels. */
 const LEGEND_ROW = 20;
-const LEGEND_ROWS_MAX = 4;
+/** Lines shown without scrolling: at most, and when their number is not known beforehand. */
+const LEGEND_ROWS_MAX = 6;
+const LEGEND_ROWS_USUAL = 4;
 /** More lines than this cannot be told apart, and draw slowly. */
 const LINES_MAX = 60;
 
@@ -64,7 +68,8 @@ export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS
     const [data, index] = [loaded.value, hover.value];
     if (!data || index === null) return "";
     const moment = (data.frame.start + index * data.frame.step) * 1000;
-    return spanOf(range) > 86_400 ? formatMoment(moment) : formatTime(moment);
+    const near = marks.find((mark) => Math.abs(mark.at * 1000 - moment) < spanOf(range) * 1000 * NEAR);
+    return (near ? `${near.label} · ` : "") + (spanOf(range) > 86_400 ? formatMoment(moment) : formatTime(moment));
   });
   const isEmpty = loaded.value !== null && loaded.value.frame.series.length === 0;
   const isTooMany = spec.lines.length > LINES_MAX;
@@ -98,7 +103,7 @@ export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS
 /** How many lines the legend will have, as far as that is known before the values are. */
 function legendRows(lines: readonly GraphLine[]): number {
   const isKnown = lines.every(({ legend }) => legend !== "" && !legend.includes("{{"));
-  return isKnown ? Math.min(LEGEND_ROWS_MAX, lines.length) : LEGEND_ROWS_MAX;
+  return isKnown ? Math.min(LEGEND_ROWS_MAX, lines.length) : LEGEND_ROWS_USUAL;
 }
 
 /** Shows or hides one line, or that one alone; never none. */

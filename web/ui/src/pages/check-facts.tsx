@@ -50,7 +50,7 @@ export function CheckFacts({ check }: { check: CheckView }) {
         <div class="fact-wide" data-testid="notes">
           <span class="small faint">What to do</span>
           <p>
-            {check.notes}{" "}
+            <Notes text={check.notes} />{" "}
             {/^https?:\/\//.test(check.notes_url) && (
               <a href={check.notes_url} target="_blank" rel="noreferrer">
                 {check.notes_url}
@@ -70,6 +70,11 @@ export function CheckFacts({ check }: { check: CheckView }) {
       ))}
     </>
   );
+}
+
+/** Text in which commands stand between backticks. */
+function Notes({ text }: { text: string }) {
+  return <>{text.split("`").map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</>;
 }
 
 /** An argument as a shell would need it. */

@@ -11,6 +11,7 @@ import { frameOf } from "../graph/frame";
 import { GraphPanel, type GraphSpec } from "../graph/graph-panel";
 import { boundsOf, pageRange, windowOf } from "../graph/range";
 import { RangePicker } from "../graph/range-picker";
+import { unitOf } from "../graph/unit";
 import { replaceSearch, search } from "../router";
 import { serverTime } from "../state/clock";
 import { theme } from "../state/theme";
@@ -108,7 +109,7 @@ function Examples({ run }: { run: (expr: string) => void }) {
 function Answers({ exprs }: { exprs: string[] }) {
   const answers = useSignal<(InstantAnswer | string)[]>([]);
   const graph = useMemo<GraphSpec>(
-    () => ({ id: "explore", title: exprs.length === 1 ? (exprs[0] ?? "") : "Expressions", unit: "", is_stacked: false, min: null, max: null, lines: exprs.map((expr) => ({ expr, legend: "", style: "line" as const })) }),
+    () => ({ id: "explore", title: exprs.length === 1 ? (exprs[0] ?? "") : "Expressions", unit: commonUnit(exprs), is_stacked: false, min: null, max: null, lines: exprs.map((expr) => ({ expr, legend: "", style: "line" as const })) }),
     [exprs.join("\n")],
   );
   useEffect(() => {
@@ -121,6 +122,7 @@ function Answers({ exprs }: { exprs: string[] }) {
   }, [exprs.join("\n"), pageRange.value]);
   return (
     <>
+      <h2 class="visually-hidden">Graph</h2>
       <GraphPanel graph={graph} height={340} />
       <section class="section" aria-label="Values now">
         <div class="section-head">
@@ -132,6 +134,11 @@ function Answers({ exprs }: { exprs: string[] }) {
       </section>
     </>
   );
+}
+
+function commonUnit(exprs: string[]): string {
+  const units = new Set(exprs.map(unitOf));
+  return units.size === 1 ? ([...units][0] ?? "") : "";
 }
 
 function Links({ exprs }: { exprs: string[] }) {

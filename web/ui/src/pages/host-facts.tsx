@@ -2,6 +2,7 @@
 
 import type { AgentView, HostDetail, PollStatus } from "../api/types";
 import { Moment } from "../components/status";
+import { formatDuration } from "../format/quantity";
 import { hostPath } from "../router";
 import { Fact } from "./facts";
 
@@ -74,14 +75,21 @@ function AgentFact({ agent }: { agent: AgentView }) {
 }
 
 function PollFact({ poll }: { poll: PollStatus }) {
-  const error = typeof poll["error"] === "string" ? poll["error"] : typeof poll["failure"] === "string" ? poll["failure"] : null;
   return (
     <Fact name={`Poll ${poll.kind}`}>
-      {error ? <span class="status tone-critical">{error}</span> : "answers"}
-      {typeof poll["last_at"] === "number" && (
+      {poll.failure ? (
+        <span class="status tone-critical wrap" title={poll.failure}>
+          {poll.failure_text ?? poll.failure}
+        </span>
+      ) : poll.last_run === null ? (
+        "not yet"
+      ) : (
+        `${poll.samples} values in ${formatDuration(poll.duration_ms)}`
+      )}
+      {poll.last_run !== null && (
         <span class="muted">
           {" "}
-          · <Moment at={poll["last_at"]} />
+          · <Moment at={poll.last_run} />
         </span>
       )}
     </Fact>

@@ -6,7 +6,10 @@ import { Icon } from "../components/icon";
 import { Command, Empty, Failure, FilterBox, Skeleton } from "../components/parts";
 import { ProblemList } from "../components/problem-list";
 import { Tiles } from "../components/tiles";
+import type { Overview } from "../api/types";
 import { matchesCheck, matchesHost } from "../filter";
+import { formatSince, formatValue } from "../format/quantity";
+import { now } from "../state/clock";
 import { counts, failure, hosts, overview, problems, readSite } from "../state/site";
 
 export function OverviewPage() {
@@ -49,7 +52,27 @@ export function OverviewPage() {
         {shown.length > 0 ? <HostList hosts={shown} /> : <div class="card">{<Empty icon="search" title={hosts.value.length > 0 ? "No host matches the filter" : "No hosts yet"} />}</div>}
         {hosts.value.length === 1 && <AddAgent />}
       </section>
+      <SelfLine site={overview.value} />
     </>
+  );
+}
+
+/** How the server itself stands, in one line. */
+function SelfLine({ site }: { site: Overview }) {
+  const { self } = site;
+  const count = (value: number, one: string, many: string): string => `${value} ${value === 1 ? one : many}`;
+  const words = [
+    `Running for ${formatSince(now.value - site.started_at)}`,
+    count(self.series, "series", "series"),
+    `${formatValue(self.disk_bytes, "bytes")} on disk`,
+    count(self.agents, "agent", "agents"),
+    count(self.polls, "poll", "polls") + (self.polls_failing > 0 ? `, ${self.polls_failing} failing` : ""),
+    ...(self.notifications_queued > 0 ? [`${self.notifications_queued} mails waiting`] : []),
+  ];
+  return (
+    <p class="small faint" data-testid="self">
+      {words.join(" · ")}
+    </p>
   );
 }
 

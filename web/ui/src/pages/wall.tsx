@@ -60,7 +60,7 @@ export function WallPage() {
           </a>
         </div>
       </header>
-      <Banners />
+      <Banners isWall />
       {open.length === 0 ? (
         <div class="wall-ok tone-ok" data-testid="no-problems">
           <Icon name="ok" size={120} />
@@ -100,7 +100,9 @@ function WallCounts() {
       ))}
       <div class="wall-count" data-zero="true">
         <b data-testid="count-ok">{checks.ok}</b>
-        <span>OK on {hosts.up} hosts up</span>
+        <span>
+          OK on {hosts.up} {hosts.up === 1 ? "host" : "hosts"} up
+        </span>
       </div>
     </div>
   );

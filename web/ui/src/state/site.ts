@@ -3,7 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import { messageOf, overview as readOverview } from "../api/client";
 import type { CheckView, ConfigStatus, Overview } from "../api/types";
-import { compareProblems, isHandled, isProblem, keyOf } from "../status";
+import { compareProblems, isHandled, isProblem, keyOf, severityOf } from "../status";
 import { serverTime, setServerTime } from "./clock";
 import { listen } from "./stream";
 
@@ -19,6 +19,15 @@ const open = signal<ReadonlyMap<string, CheckView>>(new Map());
 export const problems = computed(() => [...open.value.values()].sort(compareProblems));
 /** Confirmed problems that nobody takes care of: what the title and the icon count. */
 export const unhandled = computed(() => problems.value.filter((check) => check.state_type === "hard" && !isHandled(check)));
+/** The worst problem of each host's checks. */
+export const worstByHost = computed(() => {
+  const worst = new Map<string, CheckView>();
+  for (const check of problems.value) {
+    const known = worst.get(check.host);
+    if (check.check !== null && (!known || severityOf(check.status) > severityOf(known.status))) worst.set(check.host, check);
+  }
+  return worst;
+});
 export const hosts = computed(() => overview.value?.hosts ?? []);
 export const counts = computed(() => overview.value?.counts ?? null);
 
