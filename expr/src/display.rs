@@ -134,7 +134,7 @@ fn matcher_text(matcher: &Matcher) -> String {
 fn is_metric_name(name: &str) -> bool {
     let is_first = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
     let is_later = |c: char| is_first(c) || c.is_ascii_digit();
-    let reserved = ["on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"];
+    let reserved = ["bool", "on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"];
     name.starts_with(is_first)
         && name.chars().all(is_later)
         && !reserved.contains(&&*name.to_ascii_lowercase())

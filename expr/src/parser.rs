@@ -263,7 +263,7 @@ impl Parser<'_> {
         if is_next("(") {
             return self.call(&word);
         }
-        if ["on", "ignoring", "group_left", "group_right", "atan2"].contains(&&*lower) {
+        if ["bool", "on", "ignoring", "group_left", "group_right", "atan2"].contains(&&*lower) {
             return Err(self.unexpected("an expression"));
         }
         self.selector(Some(word))

@@ -153,8 +153,7 @@ fn check_range(data: &Data, expr: &Expr, step: i64) -> Result<(), TestCaseError>
     let every = Duration::from_millis(step as u64);
     let got = engine.range(&source(data), expr, (start, end), every);
     let naive = Evaluator { data, start: start.as_millis(), end: END };
-    let moments: Vec<i64> =
-        (0..).map(|i| start.as_millis() + i * step).take_while(|at| *at <= END).collect();
+    let moments: Vec<i64> = (start.as_millis()..=END).step_by(step as usize).collect();
     let expected: Option<Vec<Naive>> = moments.iter().map(|at| naive.eval(expr, *at)).collect();
     let (Ok(got), Some(expected)) = (&got, &expected) else {
         // Functions over windows compare labels over the whole query: they may fail more often.
@@ -187,9 +186,11 @@ fn check_instants(data: &Data, expr: &Expr, step: i64) -> Result<(), TestCaseErr
     let every = Duration::from_millis(step as u64);
     let Ok(range) = engine.range(&source, expr, (start, end), every) else { return Ok(()) };
     let Value::Matrix(series) = range.value else { panic!("no matrix") };
-    for at in (0..).map(|i| start.as_millis() + i * step).take_while(|at| *at <= END) {
-        let instant = engine.instant(&source, expr, Timestamp::from_millis(at)).unwrap();
-        let Value::Vector(samples) = instant.value else { panic!("no vector") };
+    for at in (start.as_millis()..=END).step_by(step as usize) {
+        let instant = engine.instant(&source, expr, Timestamp::from_millis(at));
+        let Ok(Value::Vector(samples)) = instant.map(|evaluated| evaluated.value) else {
+            panic!("no vector")
+        };
         let by_labels: BTreeMap<&Labels, f64> =
             samples.iter().map(|sample| (&sample.labels, sample.value)).collect();
         let of_range = series.iter().filter_map(|one| {
@@ -266,7 +267,7 @@ proptest! {
 
 /// Compares a query over raw samples with the same over rows (and samples) at whole minutes.
 fn check_archived(data: &Data, text: &str, until: i64) -> Result<(), TestCaseError> {
-    let expr = parse(text).unwrap();
+    let Ok(expr) = parse(text) else { panic!("{text}") };
     let mut archived = MemorySeries::new();
     for (labels, segments) in source(data).iter() {
         let segments = match segments {

@@ -177,9 +177,8 @@ impl Evaluator<'_> {
         let mut groups: BTreeMap<Labels, Vec<(Labels, f64)>> = BTreeMap::new();
         for (labels, value) in self.vector(&aggregate.expr, at)? {
             let is_named = |name: &str| aggregate.labels.iter().any(|l| l == name);
-            let kept = labels.iter().filter(|(name, _)| match aggregate.is_without {
-                true => *name != NAME && !is_named(name),
-                false => is_named(name),
+            let kept = labels.iter().filter(|(name, _)| {
+                if aggregate.is_without { *name != NAME && !is_named(name) } else { is_named(name) }
             });
             groups.entry(Labels::new(kept)).or_default().push((labels.clone(), value));
         }
@@ -274,9 +273,8 @@ fn computed(op: BinaryOp, is_bool: bool, l: f64, r: f64) -> Option<f64> {
 
 fn key(labels: &Labels, matching: &Matching) -> Labels {
     let is_named = |name: &str| matching.labels.iter().any(|l| l == name);
-    Labels::new(labels.iter().filter(|(name, _)| match matching.is_on {
-        true => is_named(name),
-        false => *name != NAME && !is_named(name),
+    Labels::new(labels.iter().filter(|(name, _)| {
+        if matching.is_on { is_named(name) } else { *name != NAME && !is_named(name) }
     }))
 }
 
