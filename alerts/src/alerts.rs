@@ -1,5 +1,6 @@
 //! The long-lived part: what is configured, what is asked, and the tasks that do the work.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -217,6 +218,39 @@ impl Alerts {
             error: None,
             letter: Some(Letter::default()),
         }
+    }
+
+    /// Forgets every host and check that is not configured any more, and returns how many there
+    /// were: no reminder comes for them, and no mail lists them. To be called after `checks` has
+    /// taken a config over.
+    pub async fn retain(
+        self: &Arc<Self>,
+        is_known: impl Fn(&CheckId) -> bool + Send + 'static,
+    ) -> Result<usize, StateError> {
+        let alerts = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || alerts.forget_unknown(is_known));
+        task.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    fn forget_unknown(&self, is_known: impl Fn(&CheckId) -> bool) -> Result<usize, StateError> {
+        let _decisions_wait = self.counters.lock();
+        let mut batch = RecordBatch::new();
+        let mut forgotten = BTreeSet::new();
+        for prefix in [book::MEMORIES, book::TOLD] {
+            let found = self.records.scan(Space::Ledger, prefix, None, usize::MAX);
+            let what = "ledger";
+            for (key, _) in found.map_err(|source| StateError::Read { what, source })? {
+                let Some((id, _)) = book::id_of_key(&key) else { continue };
+                if !is_known(&id) {
+                    batch.remove(Space::Ledger, key);
+                    forgotten.insert(id);
+                }
+            }
+        }
+        if !batch.is_empty() {
+            self.commit(batch)?;
+        }
+        Ok(forgotten.len())
     }
 
     /// Returns figures for `/metrics`.

@@ -289,12 +289,17 @@ impl Desk<'_> {
             .collect())
     }
 
-    /// Returns other open problems on the same host, the worst first, and how many were left out.
+    /// Returns other open problems on the same host, and for a host those of what is reached
+    /// through it, the worst first, and how many were left out.
     fn others(&self, id: &CheckId) -> Result<(Vec<Other>, usize), StateError> {
-        let mut others: Vec<Other> = self
-            .memories_of(&id.host)?
+        // What is remembered is what is wrong or held back: few, also on a large site.
+        let remembered = if id.is_host() { memories(self.records, book::MEMORIES)? } else { self.memories_of(&id.host)? };
+        let belongs = |other: &CheckId, memory: &Memory| {
+            other.host == id.host || memory.blocked_by.iter().any(|host| **host == *id.host)
+        };
+        let mut others: Vec<Other> = remembered
             .into_iter()
-            .filter(|(other, _)| other != id)
+            .filter(|(other, memory)| other != id && belongs(other, memory))
             .filter_map(|(other, memory)| {
                 let change = &memory.problem()?.change;
                 Some(Other {

@@ -110,6 +110,8 @@ fn of_change(
         link: words::link(reader.base_url, id),
         others_title: if letter.others.is_empty() {
             String::new()
+        } else if id.is_host() {
+            format!("Also wrong on or behind {}", words::one_line(&id.host))
         } else {
             format!("Also wrong on {}", words::one_line(&id.host))
         },

@@ -346,6 +346,11 @@ fn problem_of(check: &mut Check) -> Vec<(CheckId, EventBody)> {
     check.become_(Status::Critical, false).into_iter().map(|body| (id.clone(), body)).collect()
 }
 
+fn recovery_of(check: &mut Check) -> Vec<(CheckId, EventBody)> {
+    let id = check.id.clone();
+    check.become_(Status::Ok, false).into_iter().map(|body| (id.clone(), body)).collect()
+}
+
 #[test]
 fn the_trace_says_why_and_why_not() {
     let mut room = Room::new(everybody());
@@ -420,4 +425,32 @@ fn a_memory_that_is_of_no_use_is_forgotten() {
     for prefix in [book::MEMORIES, book::TOLD] {
         assert!(room.records.scan(Space::Ledger, prefix, None, 9).unwrap().is_empty());
     }
+}
+
+#[test]
+fn a_host_s_message_lists_what_is_reached_through_it() {
+    let mut room = Room::new(everybody());
+    let mut behind = Check::new("http");
+    behind.is_blocked = true;
+    assert!(room.happen(problem_of(&mut behind)).is_empty(), "sw1 is not up");
+    let switch = CheckId::host("sw1");
+    let down = crate::fixture::change(ChangeKind::HardProblem, Status::Down);
+    let told = room.happen(vec![(switch, EventBody::State(down))]);
+    let others = &told[0].letter.as_ref().unwrap().others;
+    assert_eq!(others.iter().map(|other| other.id.to_string()).collect::<Vec<_>>(), ["web1/http"]);
+}
+
+#[tokio::test]
+async fn what_is_not_configured_any_more_is_forgotten() {
+    let mut room = Room::new(everybody());
+    let (mut kept, mut gone) = (Check::new("http"), Check::new("disk"));
+    room.happen(problem_of(&mut kept));
+    room.happen(problem_of(&mut gone));
+    let known = kept.id.clone();
+    assert_eq!(room.alerts.retain(move |id| *id == known).await.unwrap(), 1);
+    let told = room.happen(problem_of(&mut Check::new("ping")));
+    let others = &told[0].letter.as_ref().unwrap().others;
+    assert_eq!(others.iter().map(|other| other.id.to_string()).collect::<Vec<_>>(), ["web1/http"]);
+    assert!(room.happen(recovery_of(&mut gone)).is_empty(), "nobody is told of what is forgotten");
+    assert_eq!(room.happen(recovery_of(&mut kept)).len(), 2);
 }
