@@ -172,12 +172,20 @@ export interface Graph {
 }
 
 export interface AgentView {
-  host?: string;
-  version?: string;
-  os?: string;
-  address?: string;
-  last_seen?: number | null;
-  [more: string]: unknown;
+  host: string;
+  /** Name of the token that it uses. */
+  token: string;
+  address: string;
+  os: string;
+  kernel: string;
+  version: string;
+  first_seen: number;
+  last_seen: number;
+  interval_ms: number | null;
+  /** The server's time less the agent's. */
+  clock_offset_ms: number;
+  series: number;
+  frames_missing: number;
 }
 
 export interface PollStatus {

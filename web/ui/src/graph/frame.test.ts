@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { distinguishing, frameOf, join, legendOf, stack, summaryOf, type Frame } from "./frame";
+import { distinguishing, filled, frameOf, join, nameOf, stack, summaryOf, type Frame } from "./frame";
 import { boundsOf, parseSeconds, promDuration, rangeOf, stepOf, windowOf } from "./range";
 
 function frame(start: number, rows: Record<string, (number | null)[]>): Frame {
@@ -45,9 +45,10 @@ test("a stack lays series on each other and keeps gaps", () => {
 });
 
 test("legends are filled from labels", () => {
-  expect(legendOf("{{device}} in", { device: "eth0" })).toBe("eth0 in");
-  expect(legendOf("", { __name__: "up", job: "node" })).toBe('up{job="node"}');
-  expect(legendOf("", {})).toBe("value");
+  expect(filled("{{device}} in", { device: "eth0" })).toBe("eth0 in");
+  expect(filled("{{mountpoint}}", { device: "sda" })).toBe("");
+  expect(nameOf({ __name__: "up", job: "node" })).toBe('up{job="node"}');
+  expect(nameOf({})).toBe("value");
 });
 
 test("legends of one graph name only what differs", () => {

@@ -94,11 +94,12 @@ export function distinguishing(all: readonly Record<string, string>[]): Record<s
   return all.map((labels) => Object.fromEntries(telling.flatMap((name) => (labels[name] === undefined ? [] : [[name, labels[name]]]))));
 }
 
-/** Fills `{{label}}` in a legend; a legend without text becomes the labels themselves. */
-export function legendOf(template: string, labels: Record<string, string>, nameless = "value"): string {
-  const text = template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? "").trim();
-  if (text) return text;
+/** Fills `{{label}}` in a legend; empty when nothing came of it. */
+export const filled = (template: string, labels: Record<string, string>): string => template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? "").trim();
+
+/** Writes a series as PromQL does: `up{job="node"}`; a series without labels by another name. */
+export function nameOf(labels: Record<string, string>, nameless = "value"): string {
   const { __name__: metric = "", ...rest } = labels;
   const inner = Object.entries(rest).map(([name, value]) => `${name}="${value}"`);
-  return metric || inner.length > 0 ? metric + (inner.length > 0 ? `{${inner.join(", ")}}` : "") : nameless;
+  return metric + (inner.length > 0 ? `{${inner.join(", ")}}` : "") || nameless;
 }

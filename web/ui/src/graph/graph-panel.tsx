@@ -3,25 +3,18 @@
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
-import type { GraphLine } from "../api/types";
+import type { Graph, GraphLine } from "../api/types";
 import { Icon } from "../components/icon";
 import { formatTime, formatMoment } from "../format/moment";
 import { formatValue } from "../format/quantity";
 import { theme } from "../state/theme";
-import { distinguishing, legendOf, summaryOf } from "./frame";
+import { summaryOf } from "./frame";
+import { linesOf } from "./lines";
 import { type Loaded, useFrame } from "./load";
 import { colorOf, columnsOf, type Mark, optionsOf, paletteOf, type PlotSpec, type Threshold } from "./plot";
 import { pageRange, RANGE_SECONDS_MIN, resetRange, setRange, spanOf } from "./range";
 
-export interface GraphSpec {
-  id: string;
-  title: string;
-  unit: string;
-  is_stacked: boolean;
-  min: number | null;
-  max: number | null;
-  lines: GraphLine[];
-}
+export type GraphSpec = Omit<Graph, "job">;
 
 interface Props {
   graph: GraphSpec;
@@ -56,12 +49,7 @@ export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS
   const names = useComputed(() => (loaded.value?.frame.series ?? []).map(({ key }) => key).join("\n"));
   const spec = useMemo<PlotSpec>(() => {
     const series = loaded.peek()?.frame.series ?? [];
-    const labels = isBrief ? distinguishing(series.map((item) => item.labels)) : series.map((item) => item.labels);
-    const lines = series.map(({ query }, i) => ({
-      legend: legendOf(graph.lines[query]?.legend ?? "", (graph.lines[query]?.legend ? series[i]?.labels : labels[i]) ?? {}, graph.title),
-      style: graph.lines[query]?.style ?? "line",
-      color: i,
-    }));
+    const lines = linesOf(series, graph, isBrief);
     return { unit: graph.unit, isStacked: graph.is_stacked, min: graph.min, max: graph.max, lines, thresholds, marks };
   }, [names.value, graph, thresholds, marks]);
   const at = useComputed(() => {

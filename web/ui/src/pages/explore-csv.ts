@@ -1,10 +1,10 @@
 /** The numbers of a graph as comma-separated values. */
 
-import { type Frame, legendOf } from "../graph/frame";
+import { type Frame, nameOf } from "../graph/frame";
 
 /** RFC 4180; a gap is an empty field, times are ISO 8601 in UTC. */
 export function csvOf(frame: Frame): string {
-  const head = ["time", ...frame.series.map(({ labels }) => legendOf("", labels))];
+  const head = ["time", ...frame.series.map(({ labels }) => nameOf(labels))];
   const rows = Array.from({ length: frame.length }, (_, i) => [
     new Date((frame.start + i * frame.step) * 1000).toISOString(),
     ...frame.series.map(({ values }) => (values[i] === null || values[i] === undefined ? "" : String(values[i]))),

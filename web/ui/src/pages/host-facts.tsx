@@ -1,7 +1,7 @@
 /** What is known of a host besides its state. */
 
 import type { AgentView, HostDetail, PollStatus } from "../api/types";
-import { Moment } from "../components/status";
+import { Moment, Since } from "../components/status";
 import { formatDuration } from "../format/quantity";
 import { hostPath } from "../router";
 import { Fact } from "./facts";
@@ -59,18 +59,22 @@ export function HostFacts({ detail }: { detail: HostDetail }) {
   );
 }
 
+/** A difference of clocks beyond this is worth a word, in milliseconds. */
+const CLOCK_MS_MAX = 2000;
+
 function AgentFact({ agent }: { agent: AgentView }) {
-  const words = [agent.version, agent.os].filter(Boolean).join(", ");
+  const system = [agent.os, agent.kernel].filter(Boolean).join(", ");
   return (
-    <Fact name="Agent">
-      {words || "connected"}
-      {typeof agent.last_seen === "number" && (
+    <>
+      {system && <Fact name="System">{system}</Fact>}
+      <Fact name="Agent">
+        {agent.version}, {agent.series} series{" "}
         <span class="muted">
-          {" "}
-          · heard <Moment at={agent.last_seen} />
+          · heard <Since at={agent.last_seen} /> ago
         </span>
-      )}
-    </Fact>
+        {Math.abs(agent.clock_offset_ms) > CLOCK_MS_MAX && <div class="small status tone-warning">its clock is off by {formatDuration(Math.abs(agent.clock_offset_ms))}</div>}
+      </Fact>
+    </>
   );
 }
 

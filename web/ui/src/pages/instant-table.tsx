@@ -2,7 +2,7 @@
 
 import type { InstantAnswer } from "../api/types";
 import { Failure } from "../components/parts";
-import { legendOf } from "../graph/frame";
+import { nameOf } from "../graph/frame";
 
 /** Rows drawn at most. */
 const ROWS_MAX = 500;
@@ -40,7 +40,7 @@ export function InstantTable({ title, answer }: { title: string; answer: Instant
         <tbody>
           {rows.slice(0, ROWS_MAX).map((row, i) => (
             <tr key={i}>
-              <td class="mono">{legendOf("", row.labels)}</td>
+              <td class="mono">{nameOf(row.labels)}</td>
               <td class="number mono">{row.value}</td>
             </tr>
           ))}
