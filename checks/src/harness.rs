@@ -62,7 +62,7 @@ impl MemorySeries {
     }
 
     /// Returns how many samples of a name came in.
-    pub(crate) fn newest_count(&self, name: &str) -> usize {
+    pub(crate) fn count(&self, name: &str) -> usize {
         self.0.lock().iter().filter(|sample| sample.labels.name() == name).count()
     }
 

@@ -69,7 +69,11 @@ impl Runner {
         loop {
             let (jobs, earliest) = {
                 let mut board = self.board.lock();
-                let jobs = board.take_due(RUNS_MAX - runs.len(), self.steady.now());
+                let jobs = board.take_due(
+                    RUNS_MAX - runs.len(),
+                    tools.deps.clock.now(),
+                    self.steady.now(),
+                );
                 (jobs, board.queue.earliest())
             };
             for job in jobs {

@@ -35,6 +35,9 @@ impl Board {
             until: asked.until,
             is_sticky: asked.is_sticky,
         });
+        if let Some(until) = asked.until {
+            self.expiring.insert((until, id.clone()));
+        }
         let body = EventBody::Acknowledged {
             problem: problem.sequence,
             author: asked.author,
@@ -168,16 +171,13 @@ impl Board {
         for (number, downtime, moved) in self.downtimes.tick(now) {
             self.log_downtime(number, &downtime, moved, now);
         }
-        let is_over = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
-        let expired: Vec<CheckId> = self
-            .entries
-            .values()
-            .filter(|e| e.state.acknowledgement.as_ref().is_some_and(|a| is_over(a.until)))
-            .map(|entry| entry.id.clone())
-            .collect();
-        for id in expired {
-            // It was there a moment ago, so that giving it back cannot fail.
-            drop(self.unacknowledge(&id, EXPIRED.to_owned(), now));
+        while self.expiring.first().is_some_and(|(until, _)| *until <= now) {
+            let Some((until, id)) = self.expiring.pop_first() else { return };
+            let given = self.entries.get(&id).and_then(|e| e.state.acknowledgement.as_ref());
+            if given.is_some_and(|given| given.until == Some(until)) {
+                // It is there, so that giving it back cannot fail.
+                drop(self.unacknowledge(&id, EXPIRED.to_owned(), now));
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use noroshi_model::{CheckId, RecordBatch, Records, Status, Timestamp};
 use crate::log::EventLog;
 use crate::macros::{Facts, Macros};
 use crate::mark::{Comment, Downtimes};
+use crate::period::Periods;
 use crate::probe::{Judged, Probe};
 use crate::record::{self, StateError};
 use crate::schedule::{self, Queue};
@@ -115,6 +116,9 @@ pub(crate) struct Board {
     /// Checks whose state on disk is behind: times and outputs, nothing that was told.
     dirty: BTreeSet<CheckId>,
     user_macros: Arc<BTreeMap<u16, String>>,
+    periods: Periods,
+    /// When acknowledgements run out; an entry that is no longer true is skipped.
+    expiring: BTreeSet<(Timestamp, CheckId)>,
     pub(crate) out: Out,
 }
 
@@ -139,6 +143,8 @@ impl Board {
             held: BTreeSet::new(),
             dirty: BTreeSet::new(),
             user_macros: Arc::default(),
+            periods: Periods::default(),
+            expiring: BTreeSet::new(),
             out: Out::default(),
         })
     }
@@ -146,6 +152,7 @@ impl Board {
     /// Makes the site what is watched. Checks that stay keep their states and their phases.
     pub(crate) fn apply(&mut self, site: Site, now: Timestamp, steady: i64) -> Applied {
         self.user_macros = Arc::new(site.user_macros);
+        self.periods = Periods::new(&site.periods);
         let mut before = std::mem::take(&mut self.entries);
         let mut applied = Applied::default();
         let mut hosts: BTreeMap<String, Arc<HostSpec>> = BTreeMap::new();
@@ -207,6 +214,9 @@ impl Board {
         if entry.probe.is_none() && entry.state.status.is_none() {
             entry.state.status = Some(Status::Up);
         }
+        if let Some(until) = entry.state.acknowledgement.as_ref().and_then(|given| given.until) {
+            self.expiring.insert((until, id.clone()));
+        }
         if entry.state.held.is_some() {
             self.held.insert(id.clone());
         }
@@ -254,13 +264,20 @@ impl Board {
     }
 
     /// Takes at most `limit` runs that are due. Each is under way until its result is taken.
-    pub(crate) fn take_due(&mut self, limit: usize, steady: i64) -> Vec<Job> {
+    pub(crate) fn take_due(&mut self, limit: usize, now: Timestamp, steady: i64) -> Vec<Job> {
         let mut jobs = Vec::new();
         while jobs.len() < limit {
             let Some((due, id)) = self.queue.pop_due(steady) else { break };
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             let (Some(probe), false) = (entry.probe.clone(), entry.is_running) else { continue };
             if entry.due != Some(due) {
+                continue;
+            }
+            // Outside its period a check rests until the next slot, unless somebody asks.
+            if !entry.wants_rerun && !self.periods.holds(entry.timing.period.as_deref(), now) {
+                let next = schedule::slot_after(entry.phase, millis(entry.timing.interval), steady);
+                entry.due = Some(next);
+                self.queue.push(next, id);
                 continue;
             }
             entry.is_running = true;

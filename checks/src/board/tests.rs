@@ -10,8 +10,8 @@ use noroshi_model::{
 
 use crate::harness::House;
 use crate::{
-    CheckSpec, Compare, Downtime, ExpressionProbe, HostSpec, Judge, Missing, PassiveProbe,
-    PassiveResult, PluginProbe, Probe, Site, Threshold, Timing,
+    Acknowledge, CheckSpec, Compare, Downtime, ExpressionProbe, HostSpec, Judge, Missing,
+    PassiveProbe, PassiveResult, PeriodSpec, PluginProbe, Probe, Site, Threshold, Timing,
 };
 
 /// A probe that is critical while the newest `up` of an instance is 0.
@@ -275,6 +275,54 @@ async fn a_passive_check_becomes_stale_once_and_recovers() {
     submit(&house, "web1/job", Status::Ok).await;
     let kinds: Vec<ChangeKind> = changes(&house).into_iter().map(|(_, c)| c.kind).collect();
     assert_eq!(kinds, [ChangeKind::HardProblem, ChangeKind::HardRecovery]);
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_rests_outside_its_period_but_runs_when_asked() {
+    // 1,800,000,000 s is Friday, 2027-01-15, 08:00 UTC.
+    let hours =
+        PeriodSpec { rules: vec!["friday 09:00-10:00".to_owned()], ..PeriodSpec::default() };
+    let mut resting = check("a/c", "a", 3);
+    resting.timing.period = Some("hours".to_owned());
+    let site = Site {
+        hosts: vec![HostSpec::new("a", "192.0.2.1")],
+        checks: vec![resting],
+        periods: [("hours".to_owned(), hours)].into(),
+        ..Site::default()
+    };
+    let house = House::start(site);
+    let runs = || house.series.count("noroshi_check_status");
+    pass(&house, 3000, &["a"], &[]).await;
+    assert_eq!(runs(), 0);
+    house.checks.recheck(&CheckId::parse("a/c")).await.unwrap();
+    pass(&house, 60, &["a"], &[]).await;
+    assert_eq!(runs(), 1);
+    pass(&house, 1800, &["a"], &[]).await;
+    assert!((18..=22).contains(&runs()), "20 minutes within the period: {}", runs());
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_runs_out() {
+    let house = House::start(one_job());
+    let id = CheckId::parse("web1/job");
+    submit(&house, "web1/job", Status::Critical).await;
+    let asked = |minutes: u64| Acknowledge {
+        author: "ann".to_owned(),
+        comment: String::new(),
+        is_sticky: true,
+        until: Some(house.clock.now() + Duration::from_mins(minutes)),
+    };
+    // The second takes the place of the first, whose time no longer counts.
+    house.checks.acknowledge(&id, asked(5)).await.unwrap();
+    house.checks.acknowledge(&id, asked(10)).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(6)).await;
+    assert!(house.checks.check(&id).unwrap().is_acknowledged);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert!(!house.checks.check(&id).unwrap().is_acknowledged);
+    let last = events(&house).pop().unwrap();
+    assert!(matches!(last.body, EventBody::Unacknowledged { problem: 1, .. }), "{last:?}");
     house.stop().await;
 }
 
