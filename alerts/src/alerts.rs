@@ -15,6 +15,9 @@ use crate::counters::{Counters, Figures};
 use crate::smtp::Server;
 use crate::view::{Channel, NotificationKind, NotificationState, NotificationView, Stats, Trace};
 
+/// How many traces are read at once while one is looked for.
+const TRACES_READ: usize = 100;
+
 /// What this room needs of the others.
 #[derive(Clone)]
 pub struct Deps {
@@ -133,15 +136,21 @@ impl Alerts {
         at: Option<Timestamp>,
         limit: usize,
     ) -> Result<Vec<Trace>, StateError> {
-        // Traces of one subject are few (they are bounded over all), so that a moment is found by
-        // walking.
         let prefix = book::traces_prefix(id);
-        let all = (prefix.as_slice(), None, usize::MAX);
-        let mut traces: Vec<Trace> =
-            book::values_back(self.records.as_ref(), Space::Traces, "traces", all)?;
-        traces.retain(|trace| at.is_none_or(|at| trace.at <= at));
-        traces.truncate(limit);
-        Ok(traces)
+        let mut before: Option<Vec<u8>> = None;
+        let mut traces: Vec<Trace> = Vec::new();
+        loop {
+            let span = (prefix.as_slice(), before.as_deref(), TRACES_READ);
+            let page: Vec<Trace> =
+                book::values_back(self.records.as_ref(), Space::Traces, "traces", span)?;
+            before = page.last().map(|trace| book::trace_key(id, trace.number));
+            let is_last = page.len() < TRACES_READ;
+            traces.extend(page.into_iter().filter(|trace| at.is_none_or(|at| trace.at <= at)));
+            if is_last || traces.len() >= limit {
+                traces.truncate(limit);
+                return Ok(traces);
+            }
+        }
     }
 
     /// Returns notifications, newest first, at most `limit`: those with a number less than

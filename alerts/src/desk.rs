@@ -140,7 +140,7 @@ impl Desk<'_> {
                 let letter = Letter {
                     change: Some(last.clone()),
                     believed: before.as_ref().map(|told| told.status),
-                    reasons: steps.iter().map(|step| step.reason.clone()).collect(),
+                    reasons: telling(&steps),
                     others: others.0.clone(),
                     others_left_out: others.1,
                 };
@@ -293,7 +293,11 @@ impl Desk<'_> {
     /// through it, the worst first, and how many were left out.
     fn others(&self, id: &CheckId) -> Result<(Vec<Other>, usize), StateError> {
         // What is remembered is what is wrong or held back: few, also on a large site.
-        let remembered = if id.is_host() { memories(self.records, book::MEMORIES)? } else { self.memories_of(&id.host)? };
+        let remembered = if id.is_host() {
+            memories(self.records, book::MEMORIES)?
+        } else {
+            self.memories_of(&id.host)?
+        };
         let belongs = |other: &CheckId, memory: &Memory| {
             other.host == id.host || memory.blocked_by.iter().any(|host| **host == *id.host)
         };
@@ -365,6 +369,12 @@ impl Desk<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the reasons that tell the reader something: why they, and why now.
+fn telling(steps: &[Step]) -> Vec<String> {
+    let is_telling = |step: &&Step| matches!(step.stage.as_str(), "selected" | "ledger");
+    steps.iter().filter(is_telling).map(|step| step.reason.clone()).collect()
 }
 
 /// Reads memories under a prefix.

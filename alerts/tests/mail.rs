@@ -13,7 +13,7 @@ use house::smtp_server::{At, Fault, PASSWORD, Received, SmtpServer};
 use house::{Mortal, START, Stuck, World, config, contact, problem, recovery, web1};
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 use noroshi_alerts::{Config, NotificationState, Secret, Security, TestError};
-use noroshi_model::{Clock, Records};
+use noroshi_model::{CheckId, Clock, EventBody, Records};
 
 fn parse(mail: &Received) -> Message<'_> {
     MessageParser::default().parse(&mail.source).expect("a mail that can be parsed")
@@ -21,6 +21,12 @@ fn parse(mail: &Received) -> Message<'_> {
 
 fn subjects(mails: &[Received]) -> Vec<String> {
     mails.iter().map(|mail| parse(mail).subject().unwrap().to_owned()).collect()
+}
+
+/// Keeps a mail beside the test's program, to be looked at in a mail client.
+fn keep(name: &str, mail: &Received) {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.eml"));
+    std::fs::write(path, &mail.source).unwrap();
 }
 
 /// Returns the tree of the mail's parts.
@@ -87,9 +93,7 @@ async fn a_problem_and_its_end_arrive_with_all_that_is_needed() {
     let png = image.contents();
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
     assert!(png.len() < 40 * 1024, "{} bytes", png.len());
-    // Kept to be looked at in a mail client.
-    let kept = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("problem.eml");
-    std::fs::write(kept, &mails[0].source).unwrap();
+    keep("problem", &mails[0]);
     assert_eq!(structure(&mail), "alternative(text/plain related(text/html image/png))");
 
     world.happen(&web1(), recovery(1));
@@ -99,6 +103,8 @@ async fn a_problem_and_its_end_arrive_with_all_that_is_needed() {
     assert_eq!(end.in_reply_to().as_text(), Some(id));
     assert_eq!(end.references().as_text(), Some(id));
     assert_ne!(end.message_id(), Some(id));
+    assert!(!end.body_text(0).unwrap().contains("Restart nginx"), "nothing is left to do");
+    keep("recovery", &mails[1]);
     life.stop().await;
     assert_eq!(server.mails().len(), 2);
 }
@@ -248,7 +254,7 @@ async fn a_recovery_never_overtakes_its_problem() {
     world.happen(&web1(), problem(1));
     life.until("a deferred mail", |alerts| alerts.stats().deferred_total == 1).await;
     world.happen(&web1(), recovery(1));
-    world.happen(&noroshi_model::CheckId::check("web1", "ping"), problem(2));
+    world.happen(&CheckId::check("web1", "ping"), problem(2));
     let mails = server.received(1).await;
     assert!(subjects(&mails)[0].starts_with("[CRITICAL] web1/ping"), "another lane goes on");
     world.clock.advance(Duration::from_mins(1));
@@ -353,7 +359,7 @@ async fn story_with_a_kill(commits: i64, is_last_kept: bool) -> (Counts, Option<
     let mortal = Mortal::new(&world.records, commits, is_last_kept);
     let life = world.live_on(Arc::clone(&mortal) as Arc<dyn Records>, config.clone());
     world.happen(&web1(), problem(1));
-    world.happen(&noroshi_model::CheckId::check("web1", "ping"), problem(2));
+    world.happen(&CheckId::check("web1", "ping"), problem(2));
     world.happen(&web1(), recovery(1));
     let is_dead = || mortal.is_dead.load(Ordering::SeqCst);
     life.until("the end or a kill", |alerts| alerts.stats().sent_total == 6 || is_dead()).await;
@@ -436,6 +442,34 @@ async fn a_graph_that_does_not_come_does_not_hold_the_mail() {
     life.stop().await;
 }
 
+/// A storm: twenty mails one by one, then a digest that says how everything stands.
+#[tokio::test]
+async fn a_storm_ends_in_a_digest() {
+    let server = SmtpServer::start(Security::Starttls, "PLAIN").await;
+    let mut world = World::new();
+    world.series = Arc::new(noroshi_expr::MemorySeries::new());
+    let life = world.live(config(server.smtp()));
+    for number in 0..30 {
+        world.happen(&CheckId::check(&format!("web{number:02}"), "http"), problem(number));
+    }
+    server.received(20).await;
+    world.happen(&CheckId::check("web29", "http"), recovery(29));
+    world.clock.advance(Duration::from_mins(2));
+    let comment = EventBody::Commented { author: "ann".to_owned(), comment: String::new() };
+    world.happen(&web1(), comment);
+    let mails = server.received(21).await;
+    let mail = parse(&mails[20]);
+    assert_eq!(mail.subject(), Some("[DIGEST] 10 changes: 9 critical, 1 ok"));
+    let text = mail.body_text(0).unwrap().replace("\r\n", "\n");
+    assert!(text.contains("  CRITICAL web20/http: connection refused"), "{text}");
+    assert!(text.contains("  OK web29/http: HTTP/1.1 200 OK"), "{text}");
+    keep("digest", &mails[20]);
+    let shown = life.alerts.notifications(None, 100).unwrap();
+    let suppressed = shown.iter().filter(|one| one.state == NotificationState::Suppressed).count();
+    assert_eq!((shown.len(), suppressed), (32, 11));
+    life.stop().await;
+}
+
 /// A contact with a pager gets 160 characters of plain text.
 #[tokio::test]
 async fn a_pager_gets_one_short_message() {
@@ -462,7 +496,7 @@ async fn the_first_start_begins_at_the_newest_event_and_later_ones_where_they_le
     let world = World::new();
     world.happen(&web1(), problem(1));
     let life = world.live(config(server.smtp()));
-    let other = noroshi_model::CheckId::check("web1", "ping");
+    let other = CheckId::check("web1", "ping");
     world.happen(&other, problem(2));
     server.received(1).await;
     life.stop().await;

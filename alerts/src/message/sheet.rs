@@ -69,13 +69,11 @@ pub(crate) fn sheet(
         .others
         .iter()
         .map(|other| {
-            let since = words::moment(other.since, reader.zone);
-            let output = words::cut(&words::one_line(&other.output), 120);
-            (
-                other.status,
-                words::one_line(&other.id.to_string()),
-                format!("{output} (since {since})"),
-            )
+            let mut text = words::cut(&words::one_line(&other.output), 120);
+            if other.status.is_problem() {
+                text = format!("{text} (since {})", words::moment(other.since, reader.zone));
+            }
+            (other.status, words::one_line(&other.id.to_string()), text)
         })
         .collect();
     if letter.others_left_out > 0 {
@@ -98,6 +96,12 @@ fn of_change(
 ) -> Sheet {
     let id = &notification.id;
     let subject = &change.subject;
+    // When it is over there is nothing to do.
+    let (mut notes, mut notes_url) = (Vec::new(), String::new());
+    if change.status.is_problem() {
+        notes = words::lines(&subject.notes, LINES_MAX, LINE_CHARS_MAX);
+        notes_url = words::one_line(&subject.notes_url);
+    }
     Sheet {
         headline: words::headline(notification.kind, change.status),
         status: Some(change.status),
@@ -105,8 +109,8 @@ fn of_change(
         output: words::cut(&words::one_line(&change.output), LINE_CHARS_MAX),
         long_output: words::lines(&change.long_output, LINES_MAX, LINE_CHARS_MAX),
         facts: facts(notification, change, letter, reader),
-        notes: words::lines(&subject.notes, LINES_MAX, LINE_CHARS_MAX),
-        notes_url: words::one_line(&subject.notes_url),
+        notes,
+        notes_url,
         link: words::link(reader.base_url, id),
         others_title: if letter.others.is_empty() {
             String::new()

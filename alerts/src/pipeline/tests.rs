@@ -375,6 +375,24 @@ fn the_trace_says_why_and_why_not() {
 }
 
 #[test]
+fn traces_are_found_by_their_moment_however_many_there_are() {
+    let mut room = Room::new(everybody());
+    let id = CheckId::check("web1", "http");
+    let comment =
+        || EventBody::Commented { author: "ann".to_owned(), comment: "a word".to_owned() };
+    for _ in 0..250 {
+        room.happen(vec![(id.clone(), comment())]);
+    }
+    // One a minute, from minute 1.
+    let at = Timestamp::from_secs(60 * 30);
+    let found = room.alerts.why(&id, Some(at), 2).unwrap();
+    assert_eq!(found.iter().map(|trace| trace.number).collect::<Vec<_>>(), [30, 29]);
+    assert_eq!(room.alerts.why(&id, None, 1000).unwrap().len(), 250);
+    let other = CheckId::check("web1", "htt");
+    assert!(room.alerts.why(&other, None, 9).unwrap().is_empty());
+}
+
+#[test]
 fn a_contact_that_is_named_is_told_alone() {
     let mut config = everybody();
     config.contacts.push(contact("cid"));
