@@ -63,9 +63,9 @@ impl ArchiveSpec {
 }
 
 /// Bytes planned for a full-resolution sample: measured on mixed series at 1.3, with reserve.
-const RAW_SAMPLE_BYTES: f64 = 2.0;
+const RAW_SAMPLE_BYTES: f64 = 1.5;
 /// Bytes planned for a row of a coarse archive: measured at 4 to 9, with reserve.
-const ROW_BYTES: f64 = 10.0;
+const ROW_BYTES: f64 = 5.0;
 /// Bytes planned for a series in catalogue and checkpoint: its labels, its unfinished blocks.
 pub(crate) const SERIES_BYTES: u64 = 2048;
 
@@ -314,8 +314,8 @@ mod tests {
     fn a_plan_is_whole_extents_for_each_archive() {
         let config = StoreConfig { classes: vec![class("x", &[(10, 1000)])], ..Default::default() };
         let plan = plan(&config, 3000);
-        // 3,000 series x 1,000 rows x 2 bytes = 6,000,000 bytes = 5.7 extents, and one to write.
-        assert_eq!(plan.archives[0].bytes, 7 << 20);
+        // 3,000 series x 1,000 rows x 1.5 bytes = 4,500,000 bytes = 4.3 extents, and one to write.
+        assert_eq!(plan.archives[0].bytes, 6 << 20);
         assert_eq!(plan.other_bytes, 2 * (64 << 20) + 2 * 3000 * 2048);
         assert_eq!(plan.bytes, plan.archives[0].bytes + plan.other_bytes);
     }

@@ -16,7 +16,8 @@ pub(crate) struct View {
     pub(crate) class: usize,
     pub(crate) width: Option<Width>,
     pub(crate) interval: u32,
-    pub(crate) last_at: i64,
+    /// The newest moment, in memory or on disk.
+    pub(crate) newest_at: i64,
     pub(crate) chains: Box<[Chain]>,
     marks: Vec<Mark>,
     points: Vec<Point>,
@@ -62,7 +63,7 @@ impl Inner {
                 class: usize::from(head.class),
                 width: head.width,
                 interval: head.interval,
-                last_at: head.last_at,
+                newest_at: head.chains.first().map_or(head.last_at, |c| c.reach.max(head.last_at)),
                 chains: head.chains.clone(),
                 marks: head.marks.clone(),
                 points,

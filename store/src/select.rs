@@ -71,7 +71,7 @@ impl Inner {
             }
             let step = class.steps[piece.archive];
             // The row in progress is not a row yet: its samples are given as they are.
-            let rows_until = row_floor(piece.until.min(view.last_at.saturating_add(step)), step);
+            let rows_until = row_floor(piece.until.min(view.newest_at.saturating_add(step)), step);
             let rows_until = rows_until.max(piece.after);
             let rows = self.rows(view, piece.archive, piece.after, rows_until)?;
             let has_increase = view.width.is_some();
