@@ -116,6 +116,7 @@ fn timed(what: &str, store: &Store, request: &Select) {
     println!("{what:44} {best:>10.2?}   {} series, {} points", size.0, size.1);
 }
 
+#[allow(clippy::too_many_lines, reason = "one measurement after the other")]
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     let hosts = numbers.first().copied().unwrap_or(1000);

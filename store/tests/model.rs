@@ -200,7 +200,7 @@ impl Life {
     }
 
     fn check(&self) {
-        for series in 0..NAMES.len() {
+        for (series, name) in NAMES.iter().enumerate() {
             let until = self.now + 600;
             let expected: Vec<(i64, u64)> = self.map[series]
                 .range(..=until)
@@ -211,8 +211,8 @@ impl Life {
                 let Segment::Raw(raw) = segment else { panic!("rows") };
                 got.extend(raw.at.into_iter().zip(raw.value.iter().map(|value| value.to_bits())));
             }
-            assert_eq!(got.len(), expected.len(), "{}", NAMES[series]);
-            assert_eq!(got, expected, "{}", NAMES[series]);
+            assert_eq!(got.len(), expected.len(), "{name}");
+            assert_eq!(got, expected, "{name}");
             for step in [60, 300] {
                 self.check_rows(series, step, until);
             }

@@ -131,13 +131,11 @@ fn write_records(store: &Store) {
         let mut batch = RecordBatch::new();
         batch.put(Space::Events, number.to_be_bytes(), vec![number as u8; 300]);
         batch.put(Space::Values, "newest", number.to_be_bytes());
-        match store.commit(batch) {
-            Ok(()) => say(&format!("R {number}")),
-            Err(error) => {
-                eprintln!("{error}");
-                std::thread::sleep(Duration::from_millis(100));
-            }
+        while let Err(error) = store.commit(batch.clone()) {
+            eprintln!("{error}");
+            std::thread::sleep(Duration::from_millis(100));
         }
+        say(&format!("R {number}"));
     }
 }
 
