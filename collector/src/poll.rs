@@ -10,6 +10,7 @@ use noroshi_model::{Batch, Clock};
 
 use crate::http::{Client, Endpoint};
 use crate::reading::Reading;
+use crate::registry::Series;
 use crate::{nginx, prometheus};
 
 /// A poll as it is configured.
@@ -89,6 +90,22 @@ impl Target {
         }
     }
 
+    /// Returns the series that says of this kind of target whether it answered, beside `up`.
+    pub(crate) fn own_up(&self) -> Option<&'static str> {
+        match self {
+            Self::Nginx(_) => Some(nginx::UP),
+            Self::Prometheus { .. } => None,
+        }
+    }
+
+    /// Returns the table of the series; empty when the target decides.
+    pub(crate) fn series(&self) -> &'static [Series] {
+        match self {
+            Self::Nginx(_) => &nginx::SERIES,
+            Self::Prometheus { .. } => &[],
+        }
+    }
+
     /// Returns where and how it is reached.
     fn endpoint(&self) -> Endpoint<'_> {
         match self {
@@ -136,23 +153,30 @@ impl Session {
     }
 }
 
-/// Runs a poll so that it ends in time and that a panic in it is a failure like any other.
+/// Asks once through a session, which starts anew after a failure.
 pub(crate) async fn guarded(
     session: &mut Session,
     target: &Target,
     timeout: Duration,
 ) -> Result<Reading, PollFailure> {
-    let polling = AssertUnwindSafe(session.poll(target, timeout)).catch_unwind();
-    let result = match tokio::time::timeout(timeout, polling).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err(PollFailure::Panicked),
-        Err(_elapsed) => Err(PollFailure::Timeout { timeout }),
-    };
+    let result = guard(session.poll(target, timeout), timeout).await;
     if result.is_err() {
         // Whatever is left of the connection is not what the next poll expects.
         *session = Session::default();
     }
     result
+}
+
+/// Runs a poll so that it ends in time and that a panic in it is a failure like any other.
+async fn guard(
+    polling: impl Future<Output = Result<Reading, PollFailure>>,
+    timeout: Duration,
+) -> Result<Reading, PollFailure> {
+    match tokio::time::timeout(timeout, AssertUnwindSafe(polling).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(PollFailure::Panicked),
+        Err(_elapsed) => Err(PollFailure::Timeout { timeout }),
+    }
 }
 
 /// Asks a target once and returns its samples without `instance`, with its `job`.
@@ -273,5 +297,31 @@ impl PollFailure {
             cause = error.source();
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_and_an_endless_poll_are_failures_like_any_other() {
+        let second = Duration::from_secs(1);
+        let panicking = async { panic!("a fault in a poller") };
+        assert_eq!(guard(panicking, second).await.unwrap_err().as_str(), "panicked");
+        let endless = std::future::pending();
+        assert_eq!(guard(endless, second).await.unwrap_err().to_string(), "no answer within 1 s");
+        assert_eq!(
+            guard(async { Ok(Reading::default()) }, second).await.unwrap(),
+            Reading::default()
+        );
+    }
+
+    #[test]
+    fn a_poll_never_takes_so_long_that_it_meets_the_next() {
+        let target = Target::Nginx(nginx::Config::new("http://192.0.2.1/"));
+        let timing = (Duration::from_secs(10), Duration::from_secs(60));
+        let spec = PollSpec::new("web1", target, timing);
+        assert_eq!(spec.timeout(), Duration::from_millis(9500));
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use noroshi_model::{Batch, Kind, Labels, MetricMeta, Sample, Timestamp, UNKNOWN};
 
 use crate::poll::{PollFailure, PollSpec, Target};
-use crate::{nginx, registry::table_metas};
 
 /// The answer of a target.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,12 +81,8 @@ impl Booker {
 
     /// Notes the gauges that a target will have, so that they are unknown when it never answers.
     fn expect(&mut self, target: &Target) {
-        if let Target::Nginx(_) = target {
-            let gauges = table_metas(&nginx::SERIES).into_iter().filter(|m| m.kind == Kind::Gauge);
-            let named =
-                gauges.filter(|meta| meta.name != nginx::UP).map(|meta| self.own(&meta.name));
-            self.seen = named.collect();
-        }
+        let gauges = target.series().iter().filter(|(_, kind, ..)| *kind == Kind::Gauge);
+        self.seen = gauges.map(|(name, ..)| self.own(name)).collect();
     }
 
     /// Returns the labels of a series of ours about the target.
@@ -113,13 +108,12 @@ impl Booker {
             self.take(at, reading, &mut batch);
             reading.samples.len()
         } else {
-            let unknown = self.seen.iter().cloned();
+            let up = target.own_up().map(|name| self.own(name));
+            let unknown = self.seen.iter().filter(|labels| Some(*labels) != up.as_ref()).cloned();
             batch.samples.extend(unknown.map(|labels| Sample { labels, at, value: UNKNOWN }));
+            batch.samples.extend(up.map(|labels| Sample { labels, at, value: 0.0 }));
             0
         };
-        if let (Target::Nginx(_), Err(_)) = (target, result) {
-            batch.samples.push(own(self, nginx::UP, 0.0));
-        }
         let is_up = f64::from(u8::from(result.is_ok()));
         batch.samples.push(own(self, "up", is_up));
         batch.samples.push(own(self, "scrape_duration_seconds", duration.as_secs_f64()));

@@ -1,0 +1,9 @@
+//! Polls as they run: against real services, and against servers that fail in every way.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, which clippy does not see")]
+
+mod failures;
+mod real_nginx;
+mod running;
+mod support;
+mod tls;
