@@ -172,8 +172,11 @@ fn is_wanted(mount: &Mount) -> bool {
         place.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let is_skipped_type = SKIPPED_TYPES.contains(&mount.fstype.as_str());
+    // What nobody can write to and memory holds: a folder that somebody wants to look empty.
+    let is_cover = mount.fstype == "tmpfs" && mount.is_readonly;
     let is_container_root = mount.fstype == "overlay" && place == "/";
     (!is_skipped_type || is_container_root)
+        && !is_cover
         && !SKIPPED_TREES.iter().any(|tree| is_in(tree))
         && !SKIPPED_BELOW.iter().any(|below| place.starts_with(below))
 }
@@ -262,6 +265,8 @@ mod tests {
         assert_eq!(places(&subvolumes), ["/", "/home"]);
         let names = ["8:1 / /devices ext4", "8:2 / /var/lib/docker/x ext4", "8:3 / /var ext4"];
         assert_eq!(places(&names), ["/devices", "/var"]);
+        let covered = "9 1 0:7 / /cover ro - tmpfs none ro\n9 1 0:8 / /run rw - tmpfs none rw\n";
+        assert_eq!(wanted(covered).len(), 1);
         assert_eq!(places(&[]), [""; 0]);
         assert_eq!(wanted("garbage\n1 2 3 - x\n").len(), 0);
     }
