@@ -10,7 +10,7 @@ import { formatValue } from "../format/quantity";
 import { theme } from "../state/theme";
 import { summaryOf } from "./frame";
 import { linesOf } from "./lines";
-import { type Loaded, useFrame } from "./load";
+import { type Loaded, type Sight, useFrame } from "./load";
 import { colorOf, columnsOf, type Mark, optionsOf, paletteOf, type PlotSpec, type Threshold } from "./plot";
 import { pageRange, RANGE_SECONDS_MIN, resetRange, setRange, spanOf } from "./range";
 
@@ -41,9 +41,9 @@ const LINES_MAX = 60;
 
 export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS, height = HEIGHT, isBrief = false }: Props) {
   const root = useRef<HTMLElement>(null);
-  const isVisible = useInSight(root);
+  const sight = useSight(root);
   const range = pageRange.value;
-  const { loaded, failure } = useFrame(graph.lines.map(({ expr }) => expr), range, isVisible);
+  const { loaded, failure } = useFrame(graph.lines.map(({ expr }) => expr), range, sight);
   const hover = useSignal<number | null>(null);
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
   const names = useComputed(() => (loaded.value?.frame.series ?? []).map(({ key }) => key).join("\n"));
@@ -103,15 +103,22 @@ export function toggled(hidden: ReadonlySet<number>, index: number, count: numbe
   return next.size === count ? new Set() : next;
 }
 
-function useInSight(root: { current: HTMLElement | null }): boolean {
-  const [isVisible, setVisible] = useState(false);
+/** Graphs out of sight are read this much after those in sight, in milliseconds: for printing, and for whoever scrolls fast. */
+const LATER_MS = 1200;
+
+function useSight(root: { current: HTMLElement | null }): Sight {
+  const [isInSight, setInSight] = useState(false);
+  const [isLater, setLater] = useState(false);
   useEffect(() => {
-    if (!root.current) return;
-    const observer = new IntersectionObserver(([entry]) => setVisible(entry?.isIntersecting ?? false), { rootMargin: "200px" });
-    observer.observe(root.current);
-    return () => observer.disconnect();
+    const timer = setTimeout(() => setLater(true), LATER_MS);
+    const observer = new IntersectionObserver(([entry]) => setInSight(entry?.isIntersecting ?? false), { rootMargin: "200px" });
+    if (root.current) observer.observe(root.current);
+    return () => {
+      clearTimeout(timer);
+      observer.disconnect();
+    };
   }, []);
-  return isVisible;
+  return isInSight ? "live" : isLater ? "once" : "none";
 }
 
 interface PlotProps {

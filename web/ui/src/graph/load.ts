@@ -1,11 +1,11 @@
 /** Keeps the numbers of one graph current: all of them once, then only what is new. */
 
 import { type Signal, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { messageOf, queryRange } from "../api/client";
 import { serverTime } from "../state/clock";
 import { type Frame, frameOf, join } from "./frame";
-import { boundsOf, type Range, windowOf } from "./range";
+import { boundsOf, type Range, withWindow } from "./range";
 
 export interface Loaded {
   /** Seconds since 1970: what the axis shows. */
@@ -19,28 +19,32 @@ const REFRESH_MS = 10_000;
 /** Points asked for again: late samples may have changed them. */
 const OVERLAP_STEPS = 3;
 
-export function useFrame(exprs: readonly string[], range: Range, isVisible: boolean): { loaded: Signal<Loaded | null>; failure: Signal<string | null> } {
+/** A graph in sight is kept current; one that is not is read once, later, or not at all. */
+export type Sight = "live" | "once" | "none";
+
+export function useFrame(exprs: readonly string[], range: Range, sight: Sight): { loaded: Signal<Loaded | null>; failure: Signal<string | null> } {
   const loaded = useSignal<Loaded | null>(null);
   const failure = useSignal<string | null>(null);
   const question = JSON.stringify([exprs, range]);
+  const known = useRef<{ question: string; frame: Frame } | null>(null);
   useEffect(() => {
-    if (!isVisible) return;
+    const isKnown = known.current?.question === question;
+    if (sight === "none" || (sight === "once" && isKnown)) return;
     const abort = new AbortController();
-    let frame: Frame | null = null;
     let isAsking = false;
 
     const read = async (): Promise<void> => {
-      const now = serverTime() / 1000;
-      const { start, end, step } = boundsOf(range, now);
-      const filled = exprs.map((expr) => expr.replaceAll("$window", windowOf(step)).replaceAll("$__rate_interval", windowOf(step)));
-      const known = frame?.step === step ? frame : null;
-      const since = known ? Math.max(start, known.start + (known.length - OVERLAP_STEPS) * step) : start;
+      const { start, end, step } = boundsOf(range, serverTime() / 1000);
+      const before = known.current;
+      const frame = before?.question === question && before.frame.step === step ? before.frame : null;
+      const since = frame ? Math.max(start, frame.start + (frame.length - OVERLAP_STEPS) * step) : start;
       isAsking = true;
       try {
-        const answer = frameOf(await queryRange({ exprs: filled, start: since, end, step }, abort.signal));
-        frame = known ? join(known, answer, start) : answer;
+        const answer = frameOf(await queryRange({ exprs: withWindow(exprs, step), start: since, end, step }, abort.signal));
+        const joined = frame ? join(frame, answer, start) : answer;
+        known.current = { question, frame: joined };
         failure.value = null;
-        loaded.value = { from: start, to: Math.max(end, start + step), frame };
+        loaded.value = { from: start, to: Math.max(end, start + step), frame: joined };
       } catch (error) {
         if (!abort.signal.aborted) failure.value = messageOf(error);
       } finally {
@@ -48,17 +52,18 @@ export function useFrame(exprs: readonly string[], range: Range, isVisible: bool
       }
     };
 
-    void read();
     const isMoving = range.kind === "last" || range.to > serverTime() / 1000;
-    const timer = isMoving
-      ? setInterval(() => {
-          if (!document.hidden && !isAsking) void read();
-        }, REFRESH_MS)
-      : undefined;
+    if (isMoving || !isKnown) void read();
+    const timer =
+      isMoving && sight === "live"
+        ? setInterval(() => {
+            if (!document.hidden && !isAsking) void read();
+          }, REFRESH_MS)
+        : undefined;
     return () => {
       abort.abort();
       clearInterval(timer);
     };
-  }, [question, isVisible]);
+  }, [question, sight]);
   return { loaded, failure };
 }

@@ -59,6 +59,9 @@ export function stepOf(range: Range): number {
 /** The window of `rate` and its like: four steps, so that one lost sample makes no gap; at least a minute. */
 export const windowOf = (step: number): string => promDuration(Math.max(4 * step, 60));
 
+/** Fills in `$window`, and what Grafana's users write for it. */
+export const withWindow = (exprs: readonly string[], step: number): string[] => exprs.map((expr) => expr.replaceAll("$window", windowOf(step)).replaceAll("$__rate_interval", windowOf(step)));
+
 /** First and last moment, aligned to the step: the same points are asked for again and again. */
 export function boundsOf(range: Range, now: number): { start: number; end: number; step: number } {
   const step = stepOf(range);

@@ -9,7 +9,7 @@ import { Icon } from "../components/icon";
 import { copy, Empty } from "../components/parts";
 import { frameOf } from "../graph/frame";
 import { GraphPanel, type GraphSpec } from "../graph/graph-panel";
-import { boundsOf, pageRange, windowOf } from "../graph/range";
+import { boundsOf, pageRange, withWindow } from "../graph/range";
 import { RangePicker } from "../graph/range-picker";
 import { unitOf } from "../graph/unit";
 import { replaceSearch, search } from "../router";
@@ -114,8 +114,8 @@ function Answers({ exprs }: { exprs: string[] }) {
   );
   useEffect(() => {
     const abort = new AbortController();
-    const window = windowOf(boundsOf(pageRange.value, serverTime() / 1000).step);
-    void Promise.all(exprs.map((expr) => query(expr.replaceAll("$window", window), undefined, abort.signal).catch(messageOf))).then((all) => {
+    const { step } = boundsOf(pageRange.value, serverTime() / 1000);
+    void Promise.all(withWindow(exprs, step).map((expr) => query(expr, undefined, abort.signal).catch(messageOf))).then((all) => {
       if (!abort.signal.aborted) answers.value = all;
     });
     return () => abort.abort();
@@ -143,15 +143,14 @@ function commonUnit(exprs: string[]): string {
 
 function Links({ exprs }: { exprs: string[] }) {
   const bounds = (): { start: number; end: number; step: number } => boundsOf(pageRange.value, serverTime() / 1000);
-  const filled = (step: number): string[] => exprs.map((expr) => expr.replaceAll("$window", windowOf(step)));
   const png = (): string => {
     const { start, end, step } = bounds();
-    return `/graph.png${queryString({ expr: filled(step), start, end, width: 1200, height: 500, theme: theme.value })}`;
+    return `/graph.png${queryString({ expr: withWindow(exprs, step), start, end, width: 1200, height: 500, theme: theme.value })}`;
   };
   const csv = (): Promise<boolean> =>
     attempt("CSV is read", async () => {
       const { start, end, step } = bounds();
-      download("noroshi.csv", csvOf(frameOf(await queryRange({ exprs: filled(step), start, end, step }))));
+      download("noroshi.csv", csvOf(frameOf(await queryRange({ exprs: withWindow(exprs, step), start, end, step }))));
     });
   return (
     <div class="row push">
