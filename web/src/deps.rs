@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use noroshi_alerts::Alerts;
 use noroshi_checks::Checks;
+use noroshi_collector::{Collector, Ingest};
 use noroshi_model::{Clock, GraphTemplate, Records, SeriesSource, Sink, Timestamp};
+use noroshi_store::Store;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
@@ -22,6 +24,12 @@ pub struct WebDeps {
     pub checks: Arc<Checks>,
     /// Who was told what.
     pub alerts: Arc<Alerts>,
+    /// What is polled.
+    pub collector: Arc<Collector>,
+    /// Where agents' frames go.
+    pub ingest: Arc<Ingest>,
+    /// For figures about it; it is read and written through the seams above.
+    pub store: Arc<Store>,
     /// The graphs that hosts show, of all kinds of series.
     pub graphs: Vec<GraphTemplate>,
     /// The server's own state.

@@ -24,8 +24,7 @@
 //! # }
 //! ```
 
-#![expect(dead_code, reason = "rights and limits of the doors for samples, which come with them")]
-
+mod agent;
 mod api;
 mod app;
 mod arguments;

@@ -23,8 +23,8 @@ use crate::error::ApiError;
 use crate::people::{SESSION_IDLE_MAX, SessionRecords};
 use crate::route::{Access, Route};
 use crate::{
-    WebDeps, api, assets, auth, connection, graph, limits, live, openapi, prometheus, self_metrics,
-    sign_in,
+    WebDeps, agent, api, assets, auth, connection, graph, limits, live, openapi, prometheus,
+    self_metrics, sign_in,
 };
 
 /// How long requests may go on after the stop. The daemon as a whole has five seconds.
@@ -58,6 +58,7 @@ pub(crate) fn routes() -> Vec<Route> {
         api::routes(),
         live::routes(),
         graph::routes(),
+        agent::routes(),
         prometheus::routes(),
         self_metrics::routes(),
     ]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use noroshi_checks::{CheckView, Counts, HostView};
+use noroshi_collector::{AgentView, PollStatus};
 use noroshi_model::{CheckId, Event, GraphTemplate, Matcher, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +65,19 @@ struct Overview {
 /// How the server itself stands.
 #[derive(Serialize)]
 struct Own {
+    /// Series that are known.
+    series: u64,
+    /// Bytes that they may take by plan.
+    planned_bytes: u64,
+    disk_free_bytes: u64,
+    /// Whether nothing is taken in because the disk is nearly full.
+    is_disk_full: bool,
+    /// Whether nothing is taken in because the disk failed.
+    is_broken: bool,
     notifications_queued: u64,
+    agents: usize,
+    polls: usize,
+    polls_failing: usize,
 }
 
 async fn overview(State(app): State<Arc<App>>) -> Result<Json<Overview>, ApiError> {
@@ -72,6 +85,8 @@ async fn overview(State(app): State<Arc<App>>) -> Result<Json<Overview>, ApiErro
     let overview = move || {
         let deps = &worker.deps;
         let status = deps.status.borrow().clone();
+        let store = deps.store.stats();
+        let polls = deps.collector.status();
         Overview {
             now: deps.clock.now(),
             version: status.version,
@@ -80,7 +95,17 @@ async fn overview(State(app): State<Arc<App>>) -> Result<Json<Overview>, ApiErro
             problems: deps.checks.problems(),
             hosts: deps.checks.hosts(),
             config: status.config,
-            own: Own { notifications_queued: deps.alerts.stats().queued },
+            own: Own {
+                series: store.series,
+                planned_bytes: store.planned_bytes,
+                disk_free_bytes: store.disk_free_bytes,
+                is_disk_full: store.is_disk_full,
+                is_broken: store.is_broken,
+                notifications_queued: deps.alerts.stats().queued,
+                agents: deps.ingest.agents().len(),
+                polls: polls.len(),
+                polls_failing: polls.iter().filter(|poll| poll.failure.is_some()).count(),
+            },
         }
     };
     Ok(Json(app.gate.query(overview).await?))
@@ -92,6 +117,8 @@ struct HostAnswer {
     host: HostView,
     checks: Vec<CheckView>,
     graphs: Vec<GraphTemplate>,
+    agent: Option<AgentView>,
+    polls: Vec<PollStatus>,
 }
 
 async fn host(
@@ -106,6 +133,8 @@ async fn host(
             host,
             checks: deps.checks.checks_of(&name),
             graphs: graphs(&worker, &name)?,
+            agent: deps.ingest.agents().into_iter().find(|agent| agent.host == name),
+            polls: deps.collector.status().into_iter().filter(|p| p.instance == name).collect(),
         })
     };
     app.gate.query(found).await?.map(Json)

@@ -4,6 +4,7 @@ mod account;
 mod actions;
 mod board;
 mod body;
+mod collection;
 mod people;
 mod query;
 mod telling;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
         query::routes(),
         actions::routes(),
         telling::routes(),
+        collection::routes(),
         people::routes(),
         own,
     ]

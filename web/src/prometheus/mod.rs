@@ -9,9 +9,13 @@ mod names;
 mod query;
 mod rules;
 mod series;
+mod write;
 
 use crate::route::Route;
 
 pub(crate) fn routes() -> Vec<Route> {
-    [query::routes(), series::routes(), rules::routes()].into_iter().flatten().collect()
+    [query::routes(), series::routes(), rules::routes(), write::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

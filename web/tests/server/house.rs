@@ -8,11 +8,13 @@ use noroshi_alerts::Alerts;
 use noroshi_checks::{
     CheckSpec, Checks, ExpressionProbe, HostSpec, Judge, Missing, PassiveProbe, Probe, Site,
 };
+use noroshi_collector::{Collector, Ingest};
 use noroshi_model::seam::{Accepted, ManualClock, MemoryRecords};
 use noroshi_model::{
     Batch, BoxFuture, CheckId, GraphLine, GraphTemplate, Labels, LineStyle, Refused, SeriesSource,
     Sink, Status, Timestamp,
 };
+use noroshi_store::{Store, StoreConfig};
 use noroshi_web::people::{People, Role};
 use noroshi_web::{ConfigStatus, SiteStatus, WebDeps};
 use parking_lot::Mutex;
@@ -45,8 +47,9 @@ pub struct House {
     pub clock: Arc<ManualClock>,
     pub people: Arc<People>,
     pub basket: Arc<Basket>,
-    pub checks: Arc<Checks>,
-    pub alerts: Arc<Alerts>,
+    pub store: Arc<Store>,
+    /// Removed with the house.
+    _folder: tempfile::TempDir,
     pub status: watch::Sender<SiteStatus>,
     pub reloads: mpsc::Receiver<()>,
     pub stop: CancellationToken,
@@ -122,23 +125,36 @@ fn series() -> MemorySeries {
 }
 
 impl House {
-    /// Starts a server on an ephemeral port.
+    /// Starts a server on an ephemeral port, over series in memory and a basket for samples.
     pub async fn open() -> Self {
+        Self::start(false).await
+    }
+
+    /// Starts a server that writes to and reads from a real store.
+    pub async fn over_store() -> Self {
+        Self::start(true).await
+    }
+
+    async fn start(is_over_store: bool) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(NOW)));
         let records = Arc::new(MemoryRecords::new());
         let basket = Arc::new(Basket::default());
         let config = ConfigStatus { loaded_at: Timestamp::from_secs(NOW), ..Default::default() };
-        let (status, status_receiver) = watch::channel(SiteStatus {
-            config,
-            started_at: Timestamp::from_secs(NOW - 60),
-            version: "0.1.0".to_owned(),
-        });
-        let series: Arc<dyn SeriesSource> = Arc::new(series());
+        let started_at = Timestamp::from_secs(NOW - 60);
+        let version = "0.1.0".to_owned();
+        let (status, status_receiver) = watch::channel(SiteStatus { config, started_at, version });
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path(), StoreConfig::default(), clock.clone()).unwrap();
+        let (series, sink): (Arc<dyn SeriesSource>, Arc<dyn Sink>) = if is_over_store {
+            (store.clone(), store.clone())
+        } else {
+            (Arc::new(series()), basket.clone())
+        };
         let checks = Checks::new(noroshi_checks::Deps {
             clock: clock.clone(),
             records: records.clone(),
             series: series.clone(),
-            sink: basket.clone(),
+            sink: sink.clone(),
         });
         let checks = checks.unwrap();
         checks.apply(site());
@@ -149,14 +165,18 @@ impl House {
             events: checks.committed(),
         });
         let alerts = alerts.unwrap();
+        let ingest = Ingest::new(clock.clone(), sink.clone());
         let (reload, reloads) = mpsc::channel(1);
         let deps = WebDeps {
             clock: clock.clone(),
             records: records.clone(),
             series,
-            sink: basket.clone(),
+            sink: sink.clone(),
             checks: checks.clone(),
-            alerts: alerts.clone(),
+            alerts,
+            collector: Collector::new(clock.clone(), sink.clone()),
+            ingest,
+            store: store.clone(),
             graphs: graphs(),
             status: status_receiver,
             reload,
@@ -168,7 +188,18 @@ impl House {
         let stop = CancellationToken::new();
         tokio::spawn(checks.clone().run(stop.clone()));
         let serving = tokio::spawn(noroshi_web::serve(listener, deps, stop.clone()));
-        Self { address, clock, people, basket, checks, alerts, status, reloads, stop, serving }
+        Self {
+            address,
+            clock,
+            people,
+            basket,
+            store,
+            _folder: folder,
+            status,
+            reloads,
+            stop,
+            serving,
+        }
     }
 
     pub fn get(&self, path: &str) -> Ask {

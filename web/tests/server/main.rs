@@ -2,7 +2,6 @@
 //! in memory, and a clock that stands until it is set.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "a helper may wait for its test")]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
 mod client;
@@ -13,5 +12,6 @@ mod native;
 mod pictures;
 mod prometheus;
 mod rights;
+mod samples;
 mod schema;
 mod signing_in;

@@ -1,5 +1,7 @@
 //! `/metrics`, `/healthz`, `/readyz`: the server about itself.
 
+mod rooms;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -91,6 +93,9 @@ fn written(app: &App) -> String {
     checks(app, &mut page);
     timing(app, &mut page);
     alerts(app, &mut page);
+    rooms::store(app, &mut page);
+    rooms::polls(app, &mut page);
+    rooms::agents(app, &mut page);
     process(&mut page);
     page.0
 }
