@@ -200,7 +200,7 @@ impl Inner {
     }
 
     /// Returns the blocks that overlap `(after, until]`, the one written last first, and if wanted
-    /// one that begins not after `after`.
+    /// those that may hold the last sample up to `after`.
     fn blocks(
         &self,
         view: &View,
@@ -211,15 +211,20 @@ impl Inner {
         let ring = &self.classes[view.class].rings[archive];
         let chain = view.chains[archive];
         let mut walk = Walk { next: chain.newest, listed: None };
-        let (mut reach, mut has_previous) = (chain.reach, !wants_previous);
+        // The latest moment up to `after` that is certainly among the blocks found.
+        let (mut reach, mut before) = (chain.reach, if wants_previous { i64::MIN } else { after });
         let mut found = Vec::new();
-        while !walk.next.is_nowhere() && (reach > after || !has_previous) {
+        while !walk.next.is_nowhere() && (reach > after || reach > before) {
             match ring.read(walk.next, view.series)? {
                 Found::Block(block) => {
                     let header = &block.header;
                     let overlaps = header.last_at > after && header.first_at <= until;
-                    let is_before = !has_previous && header.first_at <= after;
-                    has_previous |= is_before;
+                    let is_before = header.first_at <= after && header.last_at > before;
+                    if is_before {
+                        let certain = header.last_at.min(after);
+                        let certain = if overlaps { header.first_at } else { certain };
+                        before = before.max(certain);
+                    }
                     reach = if walk.listed.is_some() { i64::MAX } else { header.reach };
                     walk.step(header.previous);
                     if overlaps || is_before {
