@@ -18,10 +18,10 @@ const STEP_MIN: Duration = Duration::from_secs(1);
 /// The server takes a longer silence for a dead host in any case.
 const STEP_MAX: Duration = Duration::from_hours(1);
 
-/// Default of `spool_bytes_max`: some five days of a host with 500 series and a step of 10 s.
+/// Default of `spool_bytes_max`: three days of a host with 400 series and a step of 10 s.
 const SPOOL_BYTES_DEFAULT: u64 = 128 << 20;
 
-/// With less, not even an hour fits.
+/// With less, not even an hour of a host with 200 series fits.
 const SPOOL_BYTES_MIN: u64 = 1 << 20;
 
 const STEP_DEFAULT: Duration = Duration::from_secs(10);

@@ -37,6 +37,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read, in bytes; the server's own have less than 1 KiB.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
+/// Longest text of an answer that goes into the log.
+const MESSAGE_CHARACTERS_MAX: usize = 200;
+
 /// Largest token file, in bytes.
 const TOKEN_BYTES_MAX: usize = 4096;
 
@@ -138,8 +141,12 @@ pub(crate) enum SendError {
         "the server does not accept the token in {path} ({status}); make one there by `noroshi token create NAME --role agent` and put it into that file: it is read again before each attempt, and readings are kept meanwhile"
     )]
     Unauthorized { path: PathBuf, status: StatusCode },
-    #[error("the server is busy ({status})")]
-    Busy { status: StatusCode, after: Option<Duration> },
+    #[error(
+        "the server knows another machine by this host's name: give one of the two another (--host): {text}"
+    )]
+    Conflict { text: String },
+    #[error("the server cannot take readings now ({status}): {text}")]
+    Busy { status: StatusCode, after: Option<Duration>, text: String },
     #[error("the server refuses the readings ({status}): {text}")]
     Refused { status: StatusCode, text: String },
     #[error("unexpected answer {status}; is {authority} a noroshi server?")]
@@ -153,6 +160,7 @@ impl SendError {
             Self::Tls { .. } => FailureKind::Tls,
             Self::Timeout { .. } => FailureKind::Timeout,
             Self::Unauthorized { .. } => FailureKind::Unauthorized,
+            Self::Conflict { .. } => FailureKind::Conflict,
             Self::Busy { .. } => FailureKind::Busy,
             Self::Refused { .. } => FailureKind::Refused,
             Self::Unexpected { .. } => FailureKind::Unexpected,
@@ -254,11 +262,9 @@ impl Client {
                 }
                 Err(SendError::Unauthorized { path, status })
             }
-            400 | 413 | 415 | 422 => {
-                let text = text.chars().filter(|c| !c.is_control()).take(200).collect();
-                Err(SendError::Refused { status, text })
-            }
-            429 | 502..=504 => Err(SendError::Busy { status, after }),
+            400 | 413 | 415 | 422 => Err(SendError::Refused { status, text: message(text) }),
+            409 => Err(SendError::Conflict { text: message(text) }),
+            429 | 502..=504 => Err(SendError::Busy { status, after, text: message(text) }),
             _ => {
                 let authority = self.target.authority.clone();
                 Err(SendError::Unexpected { status, authority })
@@ -332,6 +338,13 @@ async fn read(
     Ok((status, after, text))
 }
 
+/// Returns what an answer says to people: `error.message` of the JSON, or the text; one short line.
+fn message(text: &str) -> String {
+    let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let message = json["error"]["message"].as_str().unwrap_or(text);
+    message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARACTERS_MAX).collect()
+}
+
 fn read_token(path: &Path) -> Result<Authorization, ClientError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ClientError::Token { path: path.into(), source })?;
@@ -372,4 +385,36 @@ fn connector(ca: Option<&Path>) -> Result<TlsConnector, ClientError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_in_one_short_line() {
+        for (text, expected) in [
+            (r#"{"error":{"kind":"frame","message":"it is\nbroken"}}"#, "it isbroken"),
+            (r#"{"error":"other"}"#, r#"{"error":"other"}"#),
+            ("<html>\n<b>Bad</b>", "<html><b>Bad</b>"),
+            ("", ""),
+        ] {
+            assert_eq!(message(text), expected);
+        }
+        assert_eq!(message(&"x".repeat(1000)).len(), MESSAGE_CHARACTERS_MAX);
+    }
+
+    #[test]
+    fn a_token_is_the_first_line_of_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            read_token(file.path()).map(|token| token.0.to_str().unwrap().to_owned())
+        };
+        assert_eq!(read("nrs_1\n").unwrap(), "Bearer nrs_1");
+        assert_eq!(read("  nrs_1  \r\nsecond line").unwrap(), "Bearer nrs_1");
+        for bad in ["", "\nnrs_1", "a\u{7}b", &"x".repeat(5000)] {
+            assert!(matches!(read(bad), Err(ClientError::NoToken { .. })), "{bad:?}");
+        }
+    }
 }

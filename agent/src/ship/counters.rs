@@ -49,6 +49,8 @@ pub(crate) enum FailureKind {
     Timeout,
     /// The token is not good.
     Unauthorized,
+    /// Another machine has this host's name.
+    Conflict,
     /// The server asks to wait.
     Busy,
     /// The body is malformed or too large.
@@ -58,11 +60,12 @@ pub(crate) enum FailureKind {
 }
 
 impl FailureKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Connect,
         Self::Tls,
         Self::Timeout,
         Self::Unauthorized,
+        Self::Conflict,
         Self::Busy,
         Self::Refused,
         Self::Unexpected,
@@ -74,6 +77,7 @@ impl FailureKind {
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Unauthorized => "unauthorized",
+            Self::Conflict => "conflict",
             Self::Busy => "busy",
             Self::Refused => "refused",
             Self::Unexpected => "unexpected",

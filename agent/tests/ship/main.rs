@@ -150,6 +150,16 @@ fn a_token_that_is_not_accepted_loses_nothing() {
 }
 
 #[test]
+fn a_name_that_another_machine_has_loses_nothing() {
+    let conflict = Answer::Status(409, None);
+    let (place, server) = (Place::new(), Server::start(&[conflict, Answer::Right]));
+    let agent = Agent::start(&place, &server, &[]);
+    assert_in_order(&server.wait_for_frames(2));
+    let (_, log) = agent.terminate();
+    assert!(log.contains("give one of the two another (--host)"), "{log}");
+}
+
+#[test]
 fn a_busy_server_is_given_the_time_it_asks_for() {
     let answers = [Answer::Status(503, Some("3")), Answer::Status(429, None), Answer::Right];
     let (place, server) = (Place::new(), Server::start(&answers));
