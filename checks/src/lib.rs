@@ -4,6 +4,68 @@
 //! lets the state machine judge each result, and writes state and events in one commit. What it
 //! holds is shown as [`HostView`] and [`CheckView`]. The transitions stand in `STATES.md`.
 //!
+//! ```
+//! # use noroshi_model::seam::{Accepted, BoxFuture, ManualClock, MemoryRecords};
+//! # use noroshi_model::*;
+//! # struct Nothing;
+//! # impl SeriesSource for Nothing {
+//! #     fn select(&self, _: &Select) -> Result<Vec<SeriesData>, SelectError> { Ok(vec![]) }
+//! #     fn series(&self, _: &[Matcher], _: Timestamp, _: Timestamp, _: usize)
+//! #         -> Result<Vec<Labels>, SelectError> { Ok(vec![]) }
+//! #     fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
+//! #         Ok(vec![])
+//! #     }
+//! #     fn label_values(&self, _: &str, _: &[Matcher], _: usize)
+//! #         -> Result<Vec<String>, SelectError> { Ok(vec![]) }
+//! #     fn metadata(&self, _: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
+//! #         Ok(vec![])
+//! #     }
+//! #     fn last_seen(&self, _: &[Matcher]) -> Result<Option<Timestamp>, SelectError> { Ok(None) }
+//! # }
+//! # impl Sink for Nothing {
+//! #     fn submit(&self, _: Batch) -> BoxFuture<'_, Result<Accepted, Refused>> {
+//! #         Box::pin(async { Ok(Accepted::default()) })
+//! #     }
+//! # }
+//! use std::sync::Arc;
+//!
+//! use noroshi_checks::{CheckSpec, Checks, Deps, HostSpec, PluginProbe, Probe, Site};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let checks = Checks::new(Deps {
+//!     clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000))),
+//!     records: Arc::new(MemoryRecords::new()),
+//!     series: Arc::new(Nothing),
+//!     sink: Arc::new(Nothing),
+//! })?;
+//! let argv = vec!["/bin/echo".to_owned(), "$HOSTNAME$ is fine | load=0.5".to_owned()];
+//! let probe = Probe::Plugin(PluginProbe { argv, ..PluginProbe::default() });
+//! let id = CheckId::check("web1", "echo");
+//! let applied = checks.apply(Site {
+//!     hosts: vec![HostSpec::new("web1", "192.0.2.7")],
+//!     checks: vec![CheckSpec::new(id.clone(), probe)],
+//!     ..Site::default()
+//! });
+//! assert_eq!(applied.added, 2);
+//!
+//! let stop = CancellationToken::new();
+//! let mut updates = checks.updates();
+//! let running = tokio::spawn(Arc::clone(&checks).run(stop.clone()));
+//! checks.recheck(&id).await?;
+//! while checks.check(&id).is_some_and(|view| view.status.is_none()) {
+//!     updates.recv().await?;
+//! }
+//! let view = checks.check(&id).expect("it was applied");
+//! assert_eq!((view.status, view.output.as_str()), (Some(Status::Ok), "web1 is fine"));
+//! assert_eq!(view.perfdata[0].value, Some(0.5));
+//! stop.cancel();
+//! running.await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Reading order: [`spec`](Site) what is configured; `state` and `step` the state machine (pure);
 //! `board` every check with its state; `schedule` when each is due (pure); `run` and `probe` how
 //! they look; [`plugin`] how Nagios plug-ins are run and understood; `writer` the one task that
@@ -12,6 +74,7 @@
 mod action;
 mod board;
 mod checks;
+mod command;
 mod flapping;
 mod handler;
 #[cfg(test)]
@@ -34,6 +97,7 @@ mod writer;
 pub use action::{Acknowledge, ActionError, Downtime, PassiveResult, TEXT_BYTES_MAX};
 pub use board::Applied;
 pub use checks::{Checks, Deps};
+pub use command::{Command, CommandError, serve_commands};
 pub use period::PeriodSpec;
 pub use probe::{
     Compare, DnsProbe, ExpressionProbe, HttpProbe, IcmpProbe, Judge, Missing, NtpProbe,

@@ -1,0 +1,338 @@
+//! Nagios' external command file: the commands that people script.
+//!
+//! Source: Nagios Core `base/commands.c`; a line is `[unix time] COMMAND;argument;...`. The file is
+//! a named pipe; whoever may write to it may do all this without signing in, so it is made for its
+//! owner and group alone. Commands that switch things on and off for good are not understood: here
+//! that is configuration.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use noroshi_model::{CheckId, Origin, Status, Timestamp};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio_util::sync::CancellationToken;
+
+use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
+use crate::checks::Checks;
+
+/// How long a line may be: a result with 64 KiB of output, and some more.
+const LINE_BYTES_MAX: usize = 72 * 1024;
+
+/// One command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// A result from outside.
+    Submit(PassiveResult),
+    /// Somebody takes a problem on.
+    Acknowledge(CheckId, Acknowledge),
+    /// Somebody gives a problem back.
+    Unacknowledge(CheckId),
+    /// A downtime.
+    Downtime(Downtime),
+    /// A downtime for each check of a host, the host itself not included.
+    DowntimeOfChecks(Downtime),
+    /// The end of a downtime.
+    CancelDowntime(u64),
+    /// A run at once.
+    Recheck(CheckId),
+    /// A run of each check of a host at once.
+    RecheckChecks(String),
+    /// A comment.
+    Comment {
+        /// About what.
+        id: CheckId,
+        /// Who.
+        author: String,
+        /// What.
+        text: String,
+    },
+}
+
+/// Why a line is no command.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// It does not begin with a time in brackets.
+    #[error("a line must begin with a time in seconds: [1700000000] COMMAND;...")]
+    NoTime,
+    /// The command is not known.
+    #[error("the command {name} is not known")]
+    Unknown {
+        /// Its name.
+        name: String,
+    },
+    /// An argument is missing or is not what it should be.
+    #[error("{name}: argument {position} is missing or wrong")]
+    Argument {
+        /// The command's name.
+        name: String,
+        /// Which argument, from 1.
+        position: usize,
+    },
+}
+
+impl Command {
+    /// Reads a line.
+    pub fn parse(line: &str) -> Result<Self, CommandError> {
+        let (at, rest) = line
+            .trim_end_matches(['\r', '\n'])
+            .strip_prefix('[')
+            .and_then(|line| line.split_once(']'))
+            .ok_or(CommandError::NoTime)?;
+        let seconds = at.trim().parse().map_err(|_| CommandError::NoTime)?;
+        let rest = rest.trim_start();
+        let (name, arguments) = rest.split_once(';').unwrap_or((rest, ""));
+        let name = name.trim().to_uppercase();
+        Arguments { name: &name, rest: arguments, position: 0 }
+            .command(Timestamp::from_secs(seconds))
+    }
+}
+
+/// The arguments that are left, and where we are.
+struct Arguments<'a> {
+    name: &'a str,
+    rest: &'a str,
+    position: usize,
+}
+
+impl<'a> Arguments<'a> {
+    fn command(mut self, at: Timestamp) -> Result<Command, CommandError> {
+        let this = &mut self;
+        Ok(match this.name {
+            "PROCESS_SERVICE_CHECK_RESULT" => Command::Submit(this.result(true, at)?),
+            "PROCESS_HOST_CHECK_RESULT" => Command::Submit(this.result(false, at)?),
+            "ACKNOWLEDGE_SVC_PROBLEM" => this.acknowledge(true, false)?,
+            "ACKNOWLEDGE_HOST_PROBLEM" => this.acknowledge(false, false)?,
+            "ACKNOWLEDGE_SVC_PROBLEM_EXPIRE" => this.acknowledge(true, true)?,
+            "ACKNOWLEDGE_HOST_PROBLEM_EXPIRE" => this.acknowledge(false, true)?,
+            "REMOVE_SVC_ACKNOWLEDGEMENT" => Command::Unacknowledge(this.id(true)?),
+            "REMOVE_HOST_ACKNOWLEDGEMENT" => Command::Unacknowledge(this.id(false)?),
+            "SCHEDULE_SVC_DOWNTIME" => Command::Downtime(this.downtime(true)?),
+            "SCHEDULE_HOST_DOWNTIME" => Command::Downtime(this.downtime(false)?),
+            "SCHEDULE_HOST_SVC_DOWNTIME" => Command::DowntimeOfChecks(this.downtime(false)?),
+            "SCHEDULE_AND_PROPAGATE_HOST_DOWNTIME" => {
+                Command::Downtime(Downtime { is_for_children: true, ..this.downtime(false)? })
+            }
+            "DEL_SVC_DOWNTIME" | "DEL_HOST_DOWNTIME" => Command::CancelDowntime(this.number()?),
+            "SCHEDULE_SVC_CHECK" | "SCHEDULE_FORCED_SVC_CHECK" => Command::Recheck(this.id(true)?),
+            "SCHEDULE_HOST_CHECK" | "SCHEDULE_FORCED_HOST_CHECK" => {
+                Command::Recheck(this.id(false)?)
+            }
+            "SCHEDULE_HOST_SVC_CHECKS" | "SCHEDULE_FORCED_HOST_SVC_CHECKS" => {
+                Command::RecheckChecks(this.text()?.to_owned())
+            }
+            "ADD_SVC_COMMENT" => this.comment(true)?,
+            "ADD_HOST_COMMENT" => this.comment(false)?,
+            _ => return Err(CommandError::Unknown { name: this.name.to_owned() }),
+        })
+    }
+
+    fn wrong(&self) -> CommandError {
+        CommandError::Argument { name: self.name.to_owned(), position: self.position }
+    }
+
+    /// Takes the next argument, which must not be empty.
+    fn text(&mut self) -> Result<&'a str, CommandError> {
+        self.position += 1;
+        let (text, rest) = self.rest.split_once(';').unwrap_or((self.rest, ""));
+        self.rest = rest;
+        if text.is_empty() { Err(self.wrong()) } else { Ok(text) }
+    }
+
+    /// Takes all that is left: the last argument may hold semicolons.
+    fn last(&mut self) -> String {
+        self.position += 1;
+        std::mem::take(&mut self.rest).to_owned()
+    }
+
+    fn number(&mut self) -> Result<u64, CommandError> {
+        let text = self.text()?;
+        text.trim().parse().map_err(|_| self.wrong())
+    }
+
+    fn time(&mut self) -> Result<Timestamp, CommandError> {
+        let seconds = self.number()?;
+        i64::try_from(seconds).map(Timestamp::from_secs).map_err(|_| self.wrong())
+    }
+
+    fn id(&mut self, is_check: bool) -> Result<CheckId, CommandError> {
+        let host = self.text()?;
+        if is_check { Ok(CheckId::check(host, self.text()?)) } else { Ok(CheckId::host(host)) }
+    }
+
+    fn result(&mut self, is_check: bool, at: Timestamp) -> Result<PassiveResult, CommandError> {
+        let id = self.id(is_check)?;
+        let status = match (is_check, self.number()?) {
+            (true, 0) => Status::Ok,
+            (true, 1) => Status::Warning,
+            (true, 2) => Status::Critical,
+            (true, 3) => Status::Unknown,
+            (false, 0) => Status::Up,
+            (false, 1..=2) => Status::Down,
+            _ => return Err(self.wrong()),
+        };
+        let output = unescape(&self.last());
+        Ok(PassiveResult { id, status, output, at: Some(at), origin: Origin::Passive })
+    }
+
+    fn acknowledge(&mut self, is_check: bool, expires: bool) -> Result<Command, CommandError> {
+        let id = self.id(is_check)?;
+        let is_sticky = self.number()? == 2;
+        // Whether people are told, and whether the comment outlives the acknowledgement.
+        let _ = (self.number()?, self.number()?);
+        let until = if expires { Some(self.time()?) } else { None };
+        let author = self.text()?.to_owned();
+        let comment = self.last();
+        Ok(Command::Acknowledge(id, Acknowledge { author, comment, is_sticky, until }))
+    }
+
+    fn downtime(&mut self, is_check: bool) -> Result<Downtime, CommandError> {
+        let id = self.id(is_check)?;
+        let (start, end) = (self.time()?, self.time()?);
+        let is_fixed = self.number()? == 1;
+        let trigger = self.number()?;
+        let duration = Duration::from_secs(self.number()?);
+        let author = self.text()?.to_owned();
+        Ok(Downtime {
+            id,
+            start,
+            end,
+            author,
+            comment: self.last(),
+            duration: (!is_fixed).then_some(duration),
+            triggered_by: (trigger != 0).then_some(trigger),
+            is_for_children: false,
+        })
+    }
+
+    fn comment(&mut self, is_check: bool) -> Result<Command, CommandError> {
+        let id = self.id(is_check)?;
+        // Whether it outlives a restart: all do.
+        self.number()?;
+        let author = self.text()?.to_owned();
+        Ok(Command::Comment { id, author, text: self.last() })
+    }
+}
+
+/// Makes lines of an output in which they are written as `\n`.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('\\', Some('n')) => {
+                chars.next();
+                out.push('\n');
+            }
+            ('\\', Some('\\')) => {
+                chars.next();
+                out.push('\\');
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+impl Checks {
+    /// Does what a command says.
+    pub async fn execute(&self, command: Command) -> Result<(), ActionError> {
+        const AUTHOR: &str = "command file";
+        match command {
+            Command::Submit(result) => self.submit(result).await,
+            Command::Acknowledge(id, asked) => self.acknowledge(&id, asked).await,
+            Command::Unacknowledge(id) => self.unacknowledge(&id, AUTHOR).await,
+            Command::Downtime(asked) => self.downtime(asked).await.map(drop),
+            Command::DowntimeOfChecks(asked) => {
+                for id in self.ids_of(&asked.id.host)? {
+                    self.downtime(Downtime { id, ..asked.clone() }).await?;
+                }
+                Ok(())
+            }
+            Command::CancelDowntime(number) => self.cancel_downtime(number, AUTHOR).await,
+            Command::Recheck(id) => self.recheck(&id).await,
+            Command::RecheckChecks(host) => {
+                for id in self.ids_of(&host)? {
+                    self.recheck(&id).await?;
+                }
+                Ok(())
+            }
+            Command::Comment { id, author, text } => self.comment(&id, &author, &text).await,
+        }
+    }
+
+    /// Returns the checks of a host.
+    fn ids_of(&self, host: &str) -> Result<Vec<CheckId>, ActionError> {
+        if self.host(host).is_none() {
+            return Err(ActionError::NoSuchCheck { id: CheckId::host(host) });
+        }
+        let names = self.checks_of(host).into_iter().filter_map(|view| view.check);
+        Ok(names.map(|name| CheckId::check(host, &name)).collect())
+    }
+}
+
+/// Reads commands from a named pipe until `stop`; makes the pipe if it is not there.
+///
+/// A line that is no command is logged and left out. Errors: the pipe cannot be made or opened, or
+/// there is a file of that name that is no pipe.
+pub async fn serve_commands(
+    path: &Path,
+    checks: Arc<Checks>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
+    match mknodat(CWD, path, FileType::Fifo, mode, 0) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Open for writing too, so that the pipe does not end with its last writer.
+    let pipe = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
+    let mut reader = BufReader::new(pipe);
+    let mut line = Vec::new();
+    loop {
+        tokio::select! {
+            read = read_line(&mut reader, &mut line) => read?,
+            () = stop.cancelled() => return Ok(()),
+        }
+        let text = String::from_utf8_lossy(&line).into_owned();
+        line.clear();
+        if text.trim().is_empty() {
+            continue;
+        }
+        match Command::parse(&text) {
+            Ok(command) => {
+                if let Err(error) = checks.execute(command).await {
+                    let error = crate::probe::chain(&error);
+                    tracing::warn!(command = text.trim_end(), error, "command not done");
+                }
+            }
+            Err(error) => tracing::warn!(command = text.trim_end(), %error, "no command"),
+        }
+    }
+}
+
+/// Reads up to the end of a line; of a longer one than is taken the rest is left out.
+///
+/// Cancel: what was read so far stays in `line`.
+async fn read_line(
+    reader: &mut (impl AsyncBufReadExt + Unpin),
+    line: &mut Vec<u8>,
+) -> io::Result<()> {
+    loop {
+        let buffer = reader.fill_buf().await?;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let count = end.map_or(buffer.len(), |end| end + 1);
+        let room = LINE_BYTES_MAX.saturating_sub(line.len());
+        line.extend_from_slice(&buffer[..count.min(room)]);
+        reader.consume(count);
+        if end.is_some() || count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Lines in, commands out; and a real pipe.
+
+use std::io::Write;
+
+use super::*;
+use crate::harness::House;
+use crate::{CheckSpec, HostSpec, PassiveProbe, Probe, Site};
+
+fn ack(author: &str, comment: &str, is_sticky: bool, until: Option<i64>) -> Acknowledge {
+    let until = until.map(Timestamp::from_secs);
+    Acknowledge { author: author.to_owned(), comment: comment.to_owned(), is_sticky, until }
+}
+
+#[test]
+fn the_commands_that_people_script_are_understood() {
+    let id = CheckId::check("web1", "disk /var");
+    let submit = |id: &CheckId, status, output: &str| {
+        Command::Submit(PassiveResult {
+            id: id.clone(),
+            status,
+            output: output.to_owned(),
+            at: Some(Timestamp::from_secs(5)),
+            origin: Origin::Passive,
+        })
+    };
+    let cases = [
+        (
+            r"[5] PROCESS_SERVICE_CHECK_RESULT;web1;disk /var;2;full; really\nmore\\n|a=1",
+            submit(&id, Status::Critical, "full; really\nmore\\n|a=1"),
+        ),
+        (
+            "[5] process_host_check_result;web1;1;down",
+            submit(&CheckId::host("web1"), Status::Down, "down"),
+        ),
+        (
+            "[5] ACKNOWLEDGE_SVC_PROBLEM;web1;disk /var;2;1;1;ann;on it; soon\n",
+            Command::Acknowledge(id.clone(), ack("ann", "on it; soon", true, None)),
+        ),
+        (
+            "[5] ACKNOWLEDGE_HOST_PROBLEM_EXPIRE;web1;1;0;0;99;ann;later",
+            Command::Acknowledge(CheckId::host("web1"), ack("ann", "later", false, Some(99))),
+        ),
+        ("[5] DEL_SVC_DOWNTIME;7", Command::CancelDowntime(7)),
+        ("[5] SCHEDULE_FORCED_SVC_CHECK;web1;disk /var;1", Command::Recheck(id.clone())),
+        ("[5] SCHEDULE_HOST_SVC_CHECKS;web1;1", Command::RecheckChecks("web1".to_owned())),
+        (
+            "[5] ADD_SVC_COMMENT;web1;disk /var;1;ann;new disk ordered",
+            Command::Comment {
+                id: id.clone(),
+                author: "ann".to_owned(),
+                text: "new disk ordered".to_owned(),
+            },
+        ),
+        (
+            "[5] SCHEDULE_SVC_DOWNTIME;web1;disk /var;10;20;0;3;60;ann;move",
+            Command::Downtime(Downtime {
+                duration: Some(Duration::from_mins(1)),
+                triggered_by: Some(3),
+                ..Downtime::fixed(
+                    id.clone(),
+                    Timestamp::from_secs(10),
+                    Timestamp::from_secs(20),
+                    "ann",
+                    "move",
+                )
+            }),
+        ),
+    ];
+    for (line, want) in cases {
+        assert_eq!(Command::parse(line), Ok(want), "{line}");
+    }
+}
+
+#[test]
+fn what_is_no_command_is_told() {
+    let wrong =
+        |name: &str, position| Err(CommandError::Argument { name: name.to_owned(), position });
+    for (line, want) in [
+        ("PROCESS_HOST_CHECK_RESULT;a;0;x", Err(CommandError::NoTime)),
+        ("[now] DEL_SVC_DOWNTIME;7", Err(CommandError::NoTime)),
+        ("[1] MAKE_COFFEE", Err(CommandError::Unknown { name: "MAKE_COFFEE".to_owned() })),
+        ("[1] DEL_SVC_DOWNTIME;x", wrong("DEL_SVC_DOWNTIME", 1)),
+        ("[1] PROCESS_SERVICE_CHECK_RESULT;a;b;4;x", wrong("PROCESS_SERVICE_CHECK_RESULT", 3)),
+        ("[1] PROCESS_SERVICE_CHECK_RESULT;a", wrong("PROCESS_SERVICE_CHECK_RESULT", 2)),
+        ("[1] PROCESS_HOST_CHECK_RESULT;a;3;x", wrong("PROCESS_HOST_CHECK_RESULT", 2)),
+    ] {
+        assert_eq!(Command::parse(line), want, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_read_from_a_pipe_by_one_writer_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("noroshi.cmd");
+    let probe = Probe::Passive(PassiveProbe::default());
+    let site = Site {
+        hosts: vec![HostSpec::new("web1", "192.0.2.1")],
+        checks: vec![CheckSpec::new(CheckId::check("web1", "job"), probe)],
+        ..Site::default()
+    };
+    let house = House::start(site);
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn({
+        let (path, checks, stop) = (path.clone(), Arc::clone(&house.checks), stop.clone());
+        async move { serve_commands(&path, checks, stop).await }
+    });
+    while !path.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (turn, text) in [
+        "nonsense\n[1] PROCESS_SERVICE_CHECK_RESULT;web1;job;1;first",
+        "\n[1] PROCESS_SERVICE_CHECK_RESULT;web1;job;2;second\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut pipe = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        pipe.write_all(text.as_bytes()).unwrap();
+        drop(pipe);
+        if turn == 1 {
+            house.wait("web1/job", |view| view.output == "second").await;
+        }
+    }
+    let view = house.checks.check(&CheckId::check("web1", "job")).unwrap();
+    assert_eq!((view.status, view.attempt), (Some(Status::Critical), 2));
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    house.stop().await;
+}
