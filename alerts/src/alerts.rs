@@ -55,6 +55,15 @@ pub(crate) struct Active {
     pub(crate) server: Option<Server>,
 }
 
+impl Active {
+    /// Returns the names of the contacts that can be reached.
+    pub(crate) fn reachable(&self) -> BTreeSet<String> {
+        let contacts = self.config.contacts.iter().filter(|_| self.server.is_some());
+        let reachable = contacts.filter(|contact| !contact.addresses().is_empty());
+        reachable.map(|contact| contact.name.clone()).collect()
+    }
+}
+
 /// Why no test message was queued.
 #[derive(Debug, thiserror::Error)]
 pub enum TestError {

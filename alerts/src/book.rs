@@ -234,6 +234,9 @@ pub(crate) const CURSOR: &[u8] = b"cursor";
 /// The name of this installation in `Message-ID`s; in [`Space::Values`].
 pub(crate) const SITE: &[u8] = b"alerts/site";
 
+/// Who could be reached when that was last looked at; in [`Space::Values`].
+pub(crate) const REACHABLE: &[u8] = b"alerts/reachable";
+
 /// All notifications; in [`Space::Queue`].
 pub(crate) const NOTIFICATIONS: &[u8] = b"n";
 

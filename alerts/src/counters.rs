@@ -1,7 +1,7 @@
 //! Numbers that go on counting: where the log was left, what the next record is called, and the
 //! figures for `/metrics`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -20,6 +20,8 @@ pub(crate) struct Counters {
     last_notification: u64,
     last_trace: u64,
     pub(crate) rates: Rates,
+    /// Who could be reached when that was last written down; `None` before it was looked at.
+    pub(crate) reachable: Option<BTreeSet<String>>,
 }
 
 impl Counters {
@@ -44,6 +46,7 @@ impl Counters {
             )?,
             last_trace: book::last_number(records, Space::Traces, "traces", book::TRACE_ORDER)?,
             rates: Rates::load(records, now)?,
+            reachable: None,
         })
     }
 

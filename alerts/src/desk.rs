@@ -12,7 +12,6 @@ use crate::book::{
 };
 use crate::config::Contact;
 use crate::counters::Counters;
-use crate::digest;
 use crate::message::words;
 use crate::stage::{Case, Person, RATE, Selection, Trigger, judge_contact, judge_subject};
 use crate::view::{Channel, ContactTrace, NotificationKind, NotificationState, Step, Trace};
@@ -98,7 +97,9 @@ impl Desk<'_> {
         }
         let contacts = if passes { self.tell_all(question, &case)? } else { Vec::new() };
         let is_told = contacts.iter().any(|contact| contact.is_told);
-        if question.trigger != Trigger::Reminder || is_told {
+        let is_asked_often =
+            matches!(question.trigger, Trigger::Reminder | Trigger::ContactsChanged);
+        if !is_asked_often || is_told {
             self.trace(question, &case, steps, contacts);
         }
         Ok(is_told)
@@ -233,7 +234,7 @@ impl Desk<'_> {
         let notification = Notification {
             number,
             state: NotificationState::Suppressed,
-            error: Some(digest::reason()),
+            error: letter.reasons.last().cloned(),
             letter: Some(letter.clone()),
             ..self.notification(question, contact, last)
         };
@@ -373,7 +374,8 @@ impl Desk<'_> {
 
 /// Returns the reasons that tell the reader something: why they, and why now.
 fn telling(steps: &[Step]) -> Vec<String> {
-    let is_telling = |step: &&Step| matches!(step.stage.as_str(), "selected" | "ledger");
+    let is_telling =
+        |step: &&Step| matches!(step.stage.as_str(), "selected" | "ledger") || !step.passes;
     steps.iter().filter(is_telling).map(|step| step.reason.clone()).collect()
 }
 

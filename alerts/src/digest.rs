@@ -153,7 +153,7 @@ fn write_digest(
         letter: Some(Letter {
             others: others.clone(),
             others_left_out: left_out,
-            reasons: vec![reason()],
+            reasons: gathered_reasons(gathered),
             ..Letter::default()
         }),
     };
@@ -202,6 +202,12 @@ fn newest_of_each(gathered: &[Notification]) -> (Vec<Other>, usize) {
     (others, left_out)
 }
 
+/// Returns why these came in a digest.
+fn gathered_reasons(gathered: &[Notification]) -> Vec<String> {
+    let reasons: BTreeSet<&String> = gathered.iter().filter_map(|one| one.error.as_ref()).collect();
+    reasons.into_iter().cloned().collect()
+}
+
 /// Returns a digest's subject: `[DIGEST] 31 changes: 2 down, 20 critical, 9 ok`.
 fn subject(others: &[Other], left_out: usize) -> String {
     let mut counts: Vec<(Status, usize)> = Vec::new();
@@ -214,7 +220,8 @@ fn subject(others: &[Other], left_out: usize) -> String {
     let counts: Vec<String> =
         counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
     let changes = others.len() + left_out;
-    format!("[DIGEST] {changes} changes: {}", counts.join(", "))
+    let noun = if changes == 1 { "change" } else { "changes" };
+    format!("[DIGEST] {changes} {noun}: {}", counts.join(", "))
 }
 
 /// Returns why something goes into a digest.

@@ -4,7 +4,7 @@
 //! Each event is one commit: cursor, memory, ledger, queue and traces together. A kill between two
 //! commits therefore loses nothing and repeats nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alerts::Alerts;
 use crate::book::{self, Memory, StateError, Told};
 use crate::counters::Counters;
-use crate::desk::{Desk, Question};
+use crate::desk::{Desk, Question, memories};
 use crate::fold::fold;
 use crate::stage::Trigger;
 
@@ -93,7 +93,49 @@ impl Alerts {
         if let Some(after) = self.active().config.remind {
             self.remind(after)?;
         }
+        self.tell_newcomers()?;
         self.send_digests()
+    }
+
+    /// Tells those who can be reached for the first time of what is open. Blocking.
+    fn tell_newcomers(&self) -> Result<(), StateError> {
+        let active = self.active();
+        let mut counters = self.counters.lock();
+        let reachable = active.reachable();
+        if counters.reachable.as_ref() == Some(&reachable) {
+            return Ok(());
+        }
+        let mut desk = Desk::new(self, &active, &mut counters);
+        let known: Option<BTreeSet<String>> =
+            book::value(desk.records, Space::Values, "contacts", book::REACHABLE)?;
+        if known.as_ref() == Some(&reachable) {
+            counters.reachable = Some(reachable);
+            return Ok(());
+        }
+        // At the very first start nobody is new.
+        if known.is_some_and(|known| !reachable.is_subset(&known)) {
+            for (id, memory) in memories(desk.records, book::MEMORIES)? {
+                if memory.problem().is_none() {
+                    continue;
+                }
+                let host = desk.host_of(&id)?;
+                let question = Question {
+                    id: &id,
+                    trigger: Trigger::ContactsChanged,
+                    event: None,
+                    is_superseded: false,
+                    host: host.as_ref(),
+                };
+                desk.decide(&question, &memory)?;
+            }
+        }
+        book::put(&mut desk.batch, Space::Values, book::REACHABLE.to_vec(), &reachable);
+        let (batch, queued) = desk.finish();
+        self.commit(batch)?;
+        counters.reachable = Some(reachable);
+        drop(counters);
+        self.announce(&queued);
+        Ok(())
     }
 
     /// Decides about one event, in one commit. Blocking.
@@ -111,11 +153,7 @@ impl Alerts {
         if event.id.is_host() && matches!(event.body, EventBody::DowntimeEnded { .. }) {
             others = desk.after_host_downtime(event, &memory)?;
         }
-        let host = if event.id.is_host() {
-            None
-        } else {
-            Some(desk.memory(&CheckId::host(&event.id.host))?)
-        };
+        let host = desk.host_of(&event.id)?;
         let mut question = Question {
             id: &event.id,
             trigger: trigger(&event.body),
@@ -199,6 +237,11 @@ impl<'a> Desk<'a> {
             batch: RecordBatch::new(),
             queued: Vec::new(),
         }
+    }
+
+    /// Reads the memory of a check's host; `None` for a host.
+    fn host_of(&self, id: &CheckId) -> Result<Option<Memory>, StateError> {
+        if id.is_host() { Ok(None) } else { self.memory(&CheckId::host(&id.host)).map(Some) }
     }
 
     /// Returns the checks of a host that its downtime may have kept back, with the downtime taken

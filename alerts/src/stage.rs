@@ -68,6 +68,8 @@ pub(crate) enum Trigger {
     DowntimeEnded,
     AcknowledgementEnded,
     FlappingStopped,
+    /// Somebody can be reached who could not before.
+    ContactsChanged,
     /// Time has passed.
     Reminder,
     /// Something that nobody is told: how it is called.
@@ -86,6 +88,7 @@ impl Trigger {
             Self::DowntimeEnded => "downtime ended",
             Self::AcknowledgementEnded => "acknowledgement ended",
             Self::FlappingStopped => "flapping stopped",
+            Self::ContactsChanged => "contacts changed",
             Self::Reminder => "reminder",
             Self::Untold(name) => name,
         }
@@ -309,7 +312,10 @@ fn ledger(case: &Case<'_>, person: &Person<'_>) -> Verdict {
     }
 }
 
-fn rate(_: &Case<'_>, person: &Person<'_>) -> Verdict {
+fn rate(case: &Case<'_>, person: &Person<'_>) -> Verdict {
+    if case.trigger == Trigger::ContactsChanged {
+        return stop("what was open before they could be reached comes in one digest");
+    }
     if person.recent < digest::CHANGES_MAX {
         pass("not more messages than can be read")
     } else {

@@ -323,7 +323,7 @@ async fn a_single_mail_is_repeated_in_one_window_only() {
         let mut smtp = server.smtp();
         smtp.user = None;
         let world = World::new();
-        world.live(config(smtp.clone())).stop().await;
+        world.live_before(config(smtp.clone())).await;
         let mortal = Mortal::new(&world.records, commits, is_last_kept);
         let life = world.live_on(Arc::clone(&mortal) as Arc<dyn Records>, config(smtp.clone()));
         world.happen(&web1(), problem(1));
@@ -354,8 +354,7 @@ async fn story_with_a_kill(commits: i64, is_last_kept: bool) -> (Counts, Option<
     let mut config = config(smtp);
     config.contacts.push(contact("bob", &["bob@example.net"], &[]));
     let world = World::new();
-    // The room was started before: name and cursor are there.
-    world.live(config.clone()).stop().await;
+    world.live_before(config.clone()).await;
     let mortal = Mortal::new(&world.records, commits, is_last_kept);
     let life = world.live_on(Arc::clone(&mortal) as Arc<dyn Records>, config.clone());
     world.happen(&web1(), problem(1));
@@ -396,7 +395,7 @@ async fn a_disk_that_fails_for_a_while_repeats_nothing() {
     let mut smtp = server.smtp();
     smtp.user = None;
     let world = World::new();
-    world.live(config(smtp.clone())).stop().await;
+    world.live_before(config(smtp.clone())).await;
     // Dies with the commit that follows the first 250.
     let mortal = Mortal::new(&world.records, 2, false);
     let life = world.live_on(Arc::clone(&mortal) as Arc<dyn Records>, config(smtp));

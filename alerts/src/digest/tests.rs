@@ -118,3 +118,41 @@ fn a_digest_that_never_arrives_takes_its_beliefs_along() {
     storm.alerts.write_down(digest.number, &refused).unwrap();
     assert_eq!(storm.believed(), CHANGES_MAX);
 }
+
+#[test]
+fn who_is_new_gets_one_digest_of_what_is_open() {
+    let mut storm = Storm::new();
+    storm.strike(3, ChangeKind::HardProblem, Status::Down);
+    assert_eq!(storm.subjects().len(), 3);
+    let contacts = vec![contact("ann"), contact("bob")];
+    let config = Config { contacts, smtp: Some(smtp()), ..Config::default() };
+    storm.alerts.apply(config).unwrap();
+    storm.look();
+    assert_eq!(storm.believed(), 6);
+    storm.clock.advance(GATHER);
+    storm.look();
+    let digest = waiting(storm.records.as_ref()).unwrap().pop().unwrap();
+    assert_eq!((digest.contact.as_str(), storm.subjects().len()), ("bob", 4));
+    assert_eq!(digest.subject, "[DIGEST] 3 changes: 3 down");
+    // A restart makes nobody new again.
+    storm.alerts = Storm::alerts(&storm.records, &storm.clock);
+    storm.look();
+    storm.clock.advance(GATHER);
+    storm.look();
+    assert_eq!(storm.subjects().len(), 4);
+}
+
+#[test]
+fn a_mail_server_that_is_added_brings_what_is_open() {
+    let mut storm = Storm::new();
+    let contacts = vec![contact("ann")];
+    let without = Config { contacts, ..Config::default() };
+    storm.alerts.apply(without.clone()).unwrap();
+    storm.strike(1, ChangeKind::HardProblem, Status::Down);
+    assert_eq!((storm.subjects().len(), storm.believed()), (0, 0));
+    storm.alerts.apply(Config { smtp: Some(smtp()), ..without }).unwrap();
+    storm.look();
+    storm.clock.advance(GATHER);
+    storm.look();
+    assert_eq!(storm.subjects(), ["[DIGEST] 1 change: 1 down"]);
+}

@@ -186,8 +186,8 @@ fn of_digest(notification: &Notification, reader: &Reader<'_>) -> Sheet {
     Sheet {
         headline: words::headline(notification.kind, notification.status),
         status: Some(notification.status),
-        title: "many changes at once".to_owned(),
-        output: "More changed than is of use one by one. This is how it stands.".to_owned(),
+        title: "how things stand".to_owned(),
+        output: "Gathered into one message, each as it stands now.".to_owned(),
         link: reader.base_url.trim_end_matches('/').to_owned(),
         others_title: "Changes".to_owned(),
         ..Sheet::default()

@@ -67,6 +67,16 @@ impl World {
         self.live_on(Arc::clone(&self.records) as Arc<dyn Records>, config)
     }
 
+    /// Lets a life begin and end in which nothing happens: what a first start writes is written.
+    pub async fn live_before(&self, config: Config) {
+        let life = self.live(config);
+        life.until("the contacts written down", |_| {
+            self.records.get(Space::Values, b"alerts/reachable").unwrap().is_some()
+        })
+        .await;
+        life.stop().await;
+    }
+
     /// Adds an event to the log, a second after the last one.
     pub fn happen(&self, id: &CheckId, body: EventBody) -> u64 {
         self.clock.advance(Duration::from_secs(1));
