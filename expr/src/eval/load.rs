@@ -69,11 +69,15 @@ impl Context<'_> {
         need: Need,
     ) -> Result<Loaded, EvalError> {
         self.check_time()?;
+        let step = coarsest(moments, window, need);
+        // A row stands for its whole span, so that moments further apart than the lookback may
+        // each look at one row.
+        let window = if need == Need::Newest { window.max(step) } else { window };
         let request = Select {
             matchers: selector.matchers.clone(),
             after: Timestamp::from_millis(moments.start - window),
             until: Timestamp::from_millis(moments.end()),
-            step: Duration::from_millis(coarsest(moments, window, need).unsigned_abs()),
+            step: Duration::from_millis(step.unsigned_abs()),
             window: Duration::from_millis(window.unsigned_abs()),
             samples_max: self.remaining(),
         };

@@ -448,6 +448,14 @@ fn line(samples: &[(i64, f64)], origin: i64) -> (f64, f64) {
     }
     let n = samples.len() as f64;
     let x = |s: &(i64, f64)| (s.0 - origin) as f64 / 1000.0;
+    let sum = |of: &dyn Fn(&(i64, f64)) -> f64| samples.iter().map(of).sum::<f64>();
+    if samples.iter().any(|s| s.1.is_infinite()) {
+        // What an infinity gives depends on the formula: Prometheus' is that with sums.
+        let (sum_x, sum_y) = (sum(&x), sum(&|s| s.1));
+        let covariance = sum(&|s| x(s) * s.1) - sum_x * sum_y / n;
+        let slope = covariance / (sum(&|s| x(s) * x(s)) - sum_x * sum_x / n);
+        return (slope, sum_y / n - slope * sum_x / n);
+    }
     let (mean_x, mean_y) =
         (samples.iter().map(x).sum::<f64>() / n, samples.iter().map(|s| s.1).sum::<f64>() / n);
     let covariance: f64 = samples.iter().map(|s| (x(s) - mean_x) * (s.1 - mean_y)).sum();
