@@ -83,7 +83,7 @@ export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS
           <Plot key={theme.value} loaded={loaded} spec={spec} hidden={hidden} height={height} hover={hover} />
         )}
       </div>
-      {!isTooMany && <Legend rows={isBrief ? 1 + Number(spec.lines.length > 1) : legendRows(graph.lines)} loaded={loaded} spec={spec} hidden={hidden} hover={hover} toggle={toggle} />}
+      {!isTooMany && <Legend rows={isBrief ? Math.min(LEGEND_ROWS_MAX, Math.max(1, spec.lines.length)) : legendRows(graph.lines)} loaded={loaded} spec={spec} hidden={hidden} hover={hover} toggle={toggle} />}
     </figure>
   );
 }

@@ -22,4 +22,6 @@ test("a legend that comes out empty is replaced by what tells the series apart",
   expect(linesOf(series, { title: "Disks", lines: [line("{{mountpoint}}")] }, false)[0]?.legend).toBe('{device="sda"}');
   expect(linesOf([{ query: 0, labels: { instance: "a" } }], { title: "Disk", lines: [line("")] }, true)[0]?.legend).toBe("Disk");
   expect(linesOf([{ query: 0, labels: { instance: "a" } }], { title: "Disk", lines: [line("")] }, false)[0]?.legend).toBe('{instance="a"}');
+  const two = [0, 1].map((query) => ({ query, labels: { instance: "a" } }));
+  expect(linesOf(two, { title: "Expressions", lines: [line(""), line("")] }, true).map(({ legend }) => legend.trim())).toEqual(["A", "B"]);
 });

@@ -6,7 +6,8 @@ import type { PlotLine } from "./plot";
 
 /**
  * Names each series by its legend, or by the labels that tell it apart. What goes out has the
- * colour of what comes in: the first line below zero belongs to the first above it.
+ * colour of what comes in: the first line below zero belongs to the first above it. A brief name
+ * keeps only the labels that differ, with the letter of its expression when there are several.
  */
 export function linesOf(series: readonly Pick<FrameSeries, "query" | "labels">[], graph: Pick<Graph, "lines" | "title">, isBrief: boolean): PlotLine[] {
   const brief = distinguishing(series.map(({ labels }) => labels));
@@ -19,7 +20,8 @@ export function linesOf(series: readonly Pick<FrameSeries, "query" | "labels">[]
     const color = colors.get(key) ?? colors.size;
     colors.set(key, color);
     const own = template !== "" || isBrief ? (brief[i] ?? {}) : labels;
-    return { legend: filled(template, labels) || nameOf(own, graph.title), style, color };
+    const letter = isBrief && graph.lines.length > 1 ? `${String.fromCharCode(65 + query)} ` : "";
+    return { legend: filled(template, labels) || letter + nameOf(own, letter === "" ? graph.title : " "), style, color };
   });
 }
 

@@ -130,7 +130,7 @@ export function optionsOf(spec: PlotSpec, hidden: ReadonlySet<number>, palette: 
       y: { range: (_, low, high) => endsOf(low, high, spec) },
     },
     axes: [
-      { ...axis, space: 64, size: 26, gap: 4, values: (_, ticks, __, ___, distance) => timeLabels(ticks, distance) },
+      { ...axis, space: 64, size: 30, gap: 8, values: (_, ticks, __, ___, distance) => timeLabels(ticks, distance) },
       {
         ...axis,
         size: 68,

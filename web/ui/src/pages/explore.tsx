@@ -123,7 +123,7 @@ function Answers({ exprs }: { exprs: string[] }) {
   return (
     <>
       <h2 class="visually-hidden">Graph</h2>
-      <GraphPanel graph={graph} height={340} />
+      <GraphPanel graph={graph} height={340} isBrief />
       <section class="section" aria-label="Values now">
         <div class="section-head">
           <h2>Values now</h2>

@@ -6,6 +6,8 @@ import { nameOf } from "../graph/frame";
 
 /** Rows drawn at most. */
 const ROWS_MAX = 500;
+/** Significant digits shown: more than anything is measured to. */
+const DIGITS = 10;
 
 interface Row {
   labels: Record<string, string>;
@@ -14,7 +16,7 @@ interface Row {
 
 /** Reads what the server gives for each type of value; a number that is not known is `null`. */
 export function rowsOf(answer: InstantAnswer): Row[] {
-  const text = (value: unknown): string => (typeof value === "number" || typeof value === "string" ? String(value) : "unknown");
+  const text = (value: unknown): string => (typeof value === "number" ? String(Number(value.toPrecision(DIGITS))) : typeof value === "string" ? value : "unknown");
   const { result } = answer;
   if (!Array.isArray(result)) {
     const value = typeof result === "object" && result !== null && "value" in result ? result.value : result;
