@@ -21,6 +21,7 @@ mod netstat;
 mod network_extras;
 mod os;
 mod pressure;
+mod redundancy;
 mod sockstat;
 mod stat;
 mod statvfs;
@@ -189,6 +190,8 @@ fn all() -> Vec<Box<dyn Source>> {
         Box::new(system_limits::Entropy),
         Box::new(os::Uname),
         Box::new(os::Os),
+        Box::new(redundancy::Bonding),
+        Box::new(redundancy::Mdadm),
         Box::new(hwmon::Hwmon),
         Box::new(hwmon::ThermalZone),
         Box::new(filesystem::Filesystem::default()),

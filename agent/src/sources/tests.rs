@@ -129,6 +129,8 @@ fn garbage_in_every_file_never_panics() {
         "proc/net/softnet_stat",
         "proc/net/arp",
         "proc/net/stat/nf_conntrack",
+        "proc/mdstat",
+        "sys/class/net/bonding_masters",
         "proc/1/mountinfo",
         "proc/sys/fs/file-nr",
         "proc/sys/kernel/osrelease",
@@ -517,6 +519,40 @@ fn small_counts_of_the_kernel_are_read() {
             "node_vmstat_pswpin 7",
         ]
     );
+}
+
+#[test]
+fn bonds_and_arrays_tell_how_much_of_them_works() {
+    let mdstat = "md0 : active raid1 sdb1[1](F) sda1[0]\n      100 blocks [2/1] [U_]\n";
+    let mut machine = Machine::new(&[
+        ("proc/mdstat", mdstat),
+        ("sys/class/net/bonding_masters", "bond0 bond1\n"),
+        ("sys/class/net/bond0/bonding/slaves", "eth0 eth1 eth2\n"),
+        ("sys/class/net/bond0/lower_eth0/bonding_slave/mii_status", "up\n"),
+        ("sys/class/net/bond0/lower_eth1/bonding_slave/mii_status", "down\n"),
+        ("sys/class/net/bond0/slave_eth2/bonding_slave/mii_status", "up\n"),
+        ("sys/class/net/bond1/bonding/slaves", "\n"),
+    ]);
+    assert_eq!(
+        machine.read("node_bonding_"),
+        [
+            r#"node_bonding_active{master="bond0"} 2"#,
+            r#"node_bonding_active{master="bond1"} 0"#,
+            r#"node_bonding_slaves{master="bond0"} 3"#,
+            r#"node_bonding_slaves{master="bond1"} 0"#,
+        ]
+    );
+    let disks = [
+        r#"node_md_disks_required{device="md0"} 2"#,
+        r#"node_md_disks{device="md0",state="active"} 1"#,
+        r#"node_md_disks{device="md0",state="down"} 1"#,
+        r#"node_md_disks{device="md0",state="failed"} 1"#,
+        r#"node_md_disks{device="md0",state="spare"} 0"#,
+    ];
+    assert_eq!(machine.read("node_md_disks"), disks);
+    let state: Vec<String> = machine.read("node_md_state");
+    assert_eq!(state.iter().filter(|line| line.ends_with(" 1")).count(), 1);
+    assert!(state.contains(&r#"node_md_state{device="md0",state="active"} 1"#.to_owned()));
 }
 
 #[test]
