@@ -7,6 +7,7 @@
 //! the day decides alone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
@@ -89,6 +90,24 @@ impl Periods {
     pub(crate) fn holds(&self, name: Option<&str>, now: Timestamp) -> bool {
         let Some(name) = name.filter(|name| self.0.contains_key(*name)) else { return true };
         self.holds_within(name, now, DEPTH_MAX)
+    }
+
+    /// Returns when a period that holds now no longer does, to the minute.
+    ///
+    /// At most `span_max` from now, and so for one that always holds.
+    pub(crate) fn end(&self, name: &str, now: Timestamp, span_max: Duration) -> Timestamp {
+        let minute = Duration::from_mins(1);
+        let last = now + span_max;
+        let mut at = now.align_down(minute) + minute;
+        while at < last && self.holds(Some(name), at) {
+            at = at + minute;
+        }
+        at.min(last)
+    }
+
+    /// Tells whether there is a period of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     fn holds_within(&self, name: &str, now: Timestamp, depth: usize) -> bool {

@@ -54,6 +54,8 @@ pub struct HostSpec {
     pub graphs: Vec<GraphHint>,
     /// What to run when its state changes.
     pub on_change: Option<HandlerSpec>,
+    /// The time period in which it is in downtime, again and again; it holds for its checks too.
+    pub maintenance: Option<String>,
 }
 
 impl HostSpec {
@@ -90,6 +92,8 @@ pub struct CheckSpec {
     pub flapping: FlappingSpec,
     /// What to run when its state changes.
     pub on_change: Option<HandlerSpec>,
+    /// The time period in which it is in downtime, again and again.
+    pub maintenance: Option<String>,
 }
 
 impl CheckSpec {
@@ -108,6 +112,7 @@ impl CheckSpec {
             graphs: Vec::new(),
             flapping: FlappingSpec::default(),
             on_change: None,
+            maintenance: None,
         }
     }
 }

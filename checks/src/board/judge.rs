@@ -34,6 +34,13 @@ impl Board {
         let id = &result.id;
         let is_blocked = self.is_blocked(id, result.started);
         let Some(entry) = self.entries.get_mut(id) else { return };
+        let is_undecided = entry.rules.is_host
+            && result.status == Status::Unknown
+            && entry.probe.as_deref().is_some_and(Probe::is_own_fault);
+        if is_undecided {
+            self.note_undecided(result, steady);
+            return;
+        }
         let (before, due) = (entry.state.status, entry.due);
         let (attempt, state_type) = (entry.state.attempt, entry.state.state_type);
         let (next, changes) = step::step(&entry.rules, &entry.state, result, is_blocked, now);
@@ -72,6 +79,18 @@ impl Board {
             self.look_at_host(id, now, steady);
         }
         self.release_held(now, steady);
+    }
+
+    /// Shows why a host could not be looked at. That says nothing about the host: it stays what
+    /// it was.
+    fn note_undecided(&mut self, result: &CheckResult, steady: i64) {
+        let Some(entry) = self.entries.get_mut(&result.id) else { return };
+        entry.is_running = false;
+        entry.state.output.clone_from(&result.output);
+        (entry.state.started, entry.state.finished) = (Some(result.started), Some(result.finished));
+        let due = entry.due;
+        self.plan_next(&result.id, due, steady);
+        self.remember(&result.id, false);
     }
 
     /// Does what one change calls for.

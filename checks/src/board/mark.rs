@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use noroshi_model::{CheckId, EventBody, Status, Timestamp};
 
@@ -15,6 +16,10 @@ use crate::state::Acknowledgement;
 const COMMENTS_MAX: usize = 50;
 /// Whom an acknowledgement names as having ended it when its time was up.
 const EXPIRED: &str = "its time was up";
+/// Who asked for the downtimes of a maintenance period.
+const CONFIGURATION: &str = "configuration";
+/// How long a downtime of a maintenance period is at most; then another follows.
+const RECURRING_MAX: Duration = Duration::from_hours(24 * 7);
 
 impl Board {
     /// Takes a problem on. A second one takes the place of the first.
@@ -168,6 +173,7 @@ impl Board {
 
     /// Moves the clock on: downtimes begin and end, acknowledgements run out.
     pub(crate) fn tick(&mut self, now: Timestamp) {
+        self.plan_recurring(now);
         for (number, downtime, moved) in self.downtimes.tick(now) {
             self.log_downtime(number, &downtime, moved, now);
         }
@@ -178,6 +184,41 @@ impl Board {
                 // It is there, so that giving it back cannot fail.
                 drop(self.unacknowledge(&id, EXPIRED.to_owned(), now));
             }
+        }
+    }
+
+    /// Plans a downtime for each maintenance period that has begun.
+    fn plan_recurring(&mut self, now: Timestamp) {
+        let mut due = Vec::new();
+        for (name, ids) in &self.recurring {
+            if !self.periods.holds(Some(name), now) {
+                continue;
+            }
+            let is_planned = |id: &&CheckId| {
+                let mut own = self.downtimes.all.values().filter(|downtime| downtime.id == **id);
+                own.any(|downtime| downtime.author == CONFIGURATION && downtime.comment == *name)
+            };
+            let missing: Vec<CheckId> = ids.iter().filter(|id| !is_planned(id)).cloned().collect();
+            if !missing.is_empty() {
+                let end = self.periods.end(name, now, RECURRING_MAX);
+                due.extend(missing.into_iter().map(|id| (id, name.clone(), end)));
+            }
+        }
+        for (id, comment, end) in due {
+            let number = self.take_mark();
+            let author = CONFIGURATION.to_owned();
+            let downtime = PlannedDowntime {
+                id,
+                start: now,
+                end,
+                author,
+                comment,
+                duration: None,
+                triggered_by: None,
+                began: None,
+                until: None,
+            };
+            self.downtimes.all.insert(number, downtime);
         }
     }
 

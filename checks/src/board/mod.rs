@@ -117,6 +117,8 @@ pub(crate) struct Board {
     dirty: BTreeSet<CheckId>,
     user_macros: Arc<BTreeMap<u16, String>>,
     periods: Periods,
+    /// What is in downtime again and again, by the name of its period.
+    recurring: BTreeMap<String, Vec<CheckId>>,
     /// When acknowledgements run out; an entry that is no longer true is skipped.
     expiring: BTreeSet<(Timestamp, CheckId)>,
     pub(crate) out: Out,
@@ -144,6 +146,7 @@ impl Board {
             dirty: BTreeSet::new(),
             user_macros: Arc::default(),
             periods: Periods::default(),
+            recurring: BTreeMap::new(),
             expiring: BTreeSet::new(),
             out: Out::default(),
         })
@@ -180,6 +183,7 @@ impl Board {
             self.out.updated.insert(id);
         }
         self.forget_orphans(now);
+        self.note_recurring();
         self.connect(&hosts);
         self.plan_all(steady);
         applied
@@ -234,6 +238,20 @@ impl Board {
             }
             !is_old(state)
         });
+    }
+
+    /// Notes what is in downtime again and again.
+    fn note_recurring(&mut self) {
+        self.recurring.clear();
+        for entry in self.entries.values() {
+            let name = match &entry.check {
+                Some(check) => &check.maintenance,
+                None => &entry.host.maintenance,
+            };
+            if let Some(name) = name.as_ref().filter(|name| self.periods.has(name)) {
+                self.recurring.entry(name.clone()).or_default().push(entry.id.clone());
+            }
+        }
     }
 
     /// Notes which hosts are reached through which.

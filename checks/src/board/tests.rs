@@ -10,8 +10,8 @@ use noroshi_model::{
 
 use crate::harness::House;
 use crate::{
-    Acknowledge, CheckSpec, Compare, Downtime, ExpressionProbe, HostSpec, Judge, Missing,
-    PassiveProbe, PassiveResult, PeriodSpec, PluginProbe, Probe, Site, Threshold, Timing,
+    Acknowledge, CheckSpec, Compare, Downtime, ExpressionProbe, HostSpec, HttpProbe, Judge,
+    Missing, PassiveProbe, PassiveResult, PeriodSpec, PluginProbe, Probe, Site, Threshold, Timing,
 };
 
 /// A probe that is critical while the newest `up` of an instance is 0.
@@ -216,6 +216,36 @@ async fn a_fixed_downtime_of_the_host_holds_for_its_checks_and_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_maintenance_period_is_a_downtime_again_and_again() {
+    // From Friday, 2027-01-15, 08:00 UTC on.
+    let nightly = PeriodSpec {
+        rules: vec!["friday 09:00-09:30,10:30-11:00".to_owned()],
+        ..PeriodSpec::default()
+    };
+    let mut site = one_job();
+    site.hosts[0].maintenance = Some("nightly".to_owned());
+    site.periods = [("nightly".to_owned(), nightly)].into();
+    let house = House::start(site);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let mut held = Vec::new();
+    for _ in 0..14 {
+        tokio::time::sleep(Duration::from_mins(15)).await;
+        let job = house.checks.check(&CheckId::parse("web1/job")).unwrap();
+        held.push(if job.is_in_downtime { 'd' } else { '-' });
+    }
+    // Looked at each quarter of an hour from 08:20 on.
+    let held: String = held.into_iter().collect();
+    assert_eq!(held, "---dd----dd---");
+    let bodies: Vec<EventBody> = events(&house).into_iter().map(|event| event.body).collect();
+    assert_eq!(bodies.len(), 4, "{bodies:#?}");
+    assert!(
+        matches!(&bodies[0], EventBody::DowntimeStarted { comment, .. } if comment == "nightly")
+    );
+    assert!(matches!(bodies[1], EventBody::DowntimeEnded { is_cancelled: false, .. }));
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flexible_downtime_begins_with_the_problem_and_outlives_a_restart() {
     let house = House::start(one_job());
     let now = house.clock.now();
@@ -300,6 +330,20 @@ async fn a_check_rests_outside_its_period_but_runs_when_asked() {
     assert_eq!(runs(), 1);
     pass(&house, 1800, &["a"], &[]).await;
     assert!((18..=22).contains(&runs()), "20 minutes within the period: {}", runs());
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_be_looked_at_is_not_taken_to_be_down() {
+    let mut host = HostSpec::new("a", "192.0.2.1");
+    host.probe = Some(Probe::Http(Box::new(HttpProbe::get("ftp://x/"))));
+    host.timing = timing(1);
+    let house = House::start(Site { hosts: vec![host], ..Site::default() });
+    let view = house.wait("a", |view| !view.output.is_empty()).await;
+    assert_eq!((view.status, view.problem), (None, None));
+    assert!(view.output.contains("no http or https URL"), "{}", view.output);
+    assert!(view.next_check.is_some());
+    assert!(events(&house).is_empty());
     house.stop().await;
 }
 

@@ -50,6 +50,12 @@ impl Probe {
         !matches!(self, Self::Passive(_))
     }
 
+    /// Tells whether UNKNOWN means that the server itself could not look: no right to open a
+    /// socket, a URL that is none. Plug-ins and expressions mean something else by it.
+    pub(crate) fn is_own_fault(&self) -> bool {
+        !matches!(self, Self::Plugin(_) | Self::Expression(_) | Self::Passive(_))
+    }
+
     /// Returns the name of the kind: in views and in the label `kind` of self-metrics.
     pub fn kind(&self) -> &'static str {
         match self {
