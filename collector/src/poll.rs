@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn a_poll_never_takes_so_long_that_it_meets_the_next() {
         let target = Target::Nginx(nginx::Config::new("http://192.0.2.1/"));
-        let timing = (Duration::from_secs(10), Duration::from_secs(60));
+        let timing = (Duration::from_secs(10), Duration::from_mins(1));
         let spec = PollSpec::new("web1", target, timing);
         assert_eq!(spec.timeout(), Duration::from_millis(9500));
     }
