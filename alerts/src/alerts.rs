@@ -153,7 +153,7 @@ impl Alerts {
             let page: Vec<Trace> =
                 book::values_back(self.records.as_ref(), Space::Traces, "traces", span)?;
             before = page.last().map(|trace| book::trace_key(id, trace.number));
-            let is_last = page.len() < TRACES_READ;
+            let is_last = page.is_empty();
             traces.extend(page.into_iter().filter(|trace| at.is_none_or(|at| trace.at <= at)));
             if is_last || traces.len() >= limit {
                 traces.truncate(limit);

@@ -1,7 +1,7 @@
 //! What is kept: keys and values of this room's records. The layout is drawn in `README.md`.
 //!
-//! A value is one byte of version and JSON; a value of another version, or one that cannot be
-//! read, is an error that names its key: nothing is decided on half a memory.
+//! A value is one byte of version and JSON. One of another version, or a damaged one, is logged and
+//! counts as not there: one bad record must not silence all alarms.
 
 use std::collections::BTreeMap;
 
@@ -38,17 +38,6 @@ pub enum StateError {
     /// Writing failed; nothing was changed.
     #[error("cannot write what alerts decided")]
     Write(#[source] RecordError),
-    /// A record is not of a form that this version knows.
-    #[error("cannot understand the record {key:?} ({what})")]
-    Form {
-        /// Which records.
-        what: &'static str,
-        /// The key, bytes that are no text escaped.
-        key: String,
-        /// Why; `None` when its version is another.
-        #[source]
-        source: Option<serde_json::Error>,
-    },
 }
 
 /// What is remembered of a host or check: the events so far, folded.
@@ -352,16 +341,16 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-fn decode<T: DeserializeOwned>(
-    what: &'static str,
-    key: &[u8],
-    bytes: &[u8],
-) -> Result<T, StateError> {
-    let form = |source| StateError::Form { what, key: key.escape_ascii().to_string(), source };
-    match bytes.split_first() {
-        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|e| form(Some(e))),
-        _ => Err(form(None)),
-    }
+fn decode<T: DeserializeOwned>(what: &'static str, key: &[u8], bytes: &[u8]) -> Option<T> {
+    let error = match bytes.split_first() {
+        Some((&VERSION, json)) => match serde_json::from_slice(json) {
+            Ok(value) => return Some(value),
+            Err(error) => error.to_string(),
+        },
+        _ => "it is of another version".to_owned(),
+    };
+    tracing::error!(what, key = %key.escape_ascii(), error, "a record cannot be read");
+    None
 }
 
 /// Adds a write of a value of this room.
@@ -394,7 +383,7 @@ pub(crate) fn value<T: DeserializeOwned>(
     key: &[u8],
 ) -> Result<Option<T>, StateError> {
     let found = records.get(space, key).map_err(|source| StateError::Read { what, source })?;
-    found.map(|bytes| decode(what, key, &bytes)).transpose()
+    Ok(found.and_then(|bytes| decode(what, key, &bytes)))
 }
 
 /// Returns the values under a prefix with their keys, in order.
@@ -407,13 +396,13 @@ pub(crate) fn values<T: DeserializeOwned>(
     let found = records
         .scan(space, prefix, None, usize::MAX)
         .map_err(|source| StateError::Read { what, source })?;
-    found
+    Ok(found
         .into_iter()
-        .map(|(key, bytes)| {
+        .filter_map(|(key, bytes)| {
             let value = decode(what, &key, &bytes)?;
-            Ok((key, value))
+            Some((key, value))
         })
-        .collect()
+        .collect())
 }
 
 /// Returns the values under a prefix before a key, the newest first, at most `limit`.
@@ -426,7 +415,7 @@ pub(crate) fn values_back<T: DeserializeOwned>(
     let found = records
         .scan_back(space, prefix, before, limit)
         .map_err(|source| StateError::Read { what, source })?;
-    found.iter().map(|(key, bytes)| decode(what, key, bytes)).collect()
+    Ok(found.iter().filter_map(|(key, bytes)| decode(what, key, bytes)).collect())
 }
 
 /// Returns the number at the end of the last key under a prefix; 0 when there is none.
@@ -488,10 +477,11 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_version_is_refused_by_name() {
-        let error = decode::<Memory>("memory", b"m\xff", b"\x02{}").unwrap_err();
-        assert_eq!(error.to_string(), r#"cannot understand the record "m\\xff" (memory)"#);
+    fn a_value_that_cannot_be_read_counts_as_not_there() {
         let memory = Memory { is_flapping: true, ..Memory::default() };
-        assert_eq!(decode::<Memory>("memory", b"", &encode(&memory)).unwrap(), memory);
+        assert_eq!(decode("memory", b"", &encode(&memory)), Some(memory));
+        for bytes in [&b"\x02{}"[..], b"\x01{", b""] {
+            assert_eq!(decode::<Memory>("memory", b"m\xff", bytes), None);
+        }
     }
 }
