@@ -30,11 +30,10 @@ impl Context<'_> {
         if vector.columns.is_empty() {
             return Ok(vector);
         }
-        let groups = grouped(vector.columns, aggregate);
         let mut columns = Vec::new();
         match parameter {
             None => {
-                for group in groups {
+                for group in grouped(vector.columns, aggregate, "") {
                     self.check_time()?;
                     columns.push(folded(group, aggregate.op, grid));
                 }
@@ -44,15 +43,22 @@ impl Context<'_> {
                     let message = format!("invalid label name {label:?}");
                     return Err(EvalError::BadArgument(message));
                 }
-                for group in groups {
+                // The label that the value becomes may be the one that is left out at once.
+                let is_shown = !aggregate.is_without || !aggregate.labels.contains(&label);
+                for group in grouped(vector.columns, aggregate, &label) {
                     self.check_time()?;
-                    self.count_values(&group, &label, grid, &mut columns)?;
+                    if is_shown {
+                        self.count_values(&group, &label, grid, &mut columns)?;
+                    } else {
+                        columns.push(folded(group, AggregateOp::Count, grid));
+                    }
                 }
             }
             Some(parameter) => {
                 let Computed::Scalar(parameter) = parameter else {
                     return Err(EvalError::BadArgument("expected a number".to_owned()));
                 };
+                let groups = grouped(vector.columns, aggregate, "");
                 self.with_number(groups, aggregate.op, (grid, &parameter), &mut columns)?;
             }
         }
@@ -113,8 +119,9 @@ impl Context<'_> {
     }
 }
 
-/// Sorts series into groups, in the order in which the groups first appear.
-fn grouped(columns: Vec<Column>, aggregate: &Aggregate) -> Vec<Group> {
+/// Sorts series into groups, in the order in which the groups first appear; the label `replaced`
+/// will be set anew and tells nothing.
+fn grouped(columns: Vec<Column>, aggregate: &Aggregate, replaced: &str) -> Vec<Group> {
     let names = &aggregate.labels;
     if names.is_empty() && !aggregate.is_without {
         return vec![Group { labels: Labels::empty(), members: columns }];
@@ -124,7 +131,9 @@ fn grouped(columns: Vec<Column>, aggregate: &Aggregate) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for column in columns {
         let key = labels::kept(&column.labels, |name| {
-            if aggregate.is_without { name != NAME && !is_named(name) } else { is_named(name) }
+            let is_kept =
+                if aggregate.is_without { name != NAME && !is_named(name) } else { is_named(name) };
+            is_kept && name != replaced
         });
         let place = *places.entry(key).or_insert_with_key(|key| {
             groups.push(Group { labels: key.clone(), members: Vec::new() });

@@ -79,9 +79,10 @@ impl Context<'_> {
                 ));
                 continue;
             };
-            let key = labels::kept(&column.labels, |name| name != BOUND && name != NAME);
+            // Histograms of two names stay apart, and collide when their names are dropped.
+            let key = labels::kept(&column.labels, |name| name != BOUND);
             let place = *places.entry(key).or_insert_with_key(|key| {
-                groups.push((key.clone(), Vec::new()));
+                groups.push((labels::kept(key, |name| name != NAME), Vec::new()));
                 groups.len() - 1
             });
             groups[place].1.push((bound, column));
