@@ -21,9 +21,12 @@ use crate::probe::{Finding, Probe, dns, http, icmp, look_passive, look_plugin, n
 use crate::schedule::Steady;
 use crate::writer::Message;
 
-/// How many runs are under way at most. Each needs a socket or a pipe or two; the usual limit of
-/// open files is 65,536 under systemd and 1024 elsewhere.
+/// How many runs are under way at most, when there are files enough for them.
 const RUNS_MAX: usize = 2048;
+/// How many open files a run needs: a plug-in two pipes and a handle, a probe a socket or two.
+const FILES_PER_RUN: u64 = 3;
+/// How many open files are left to the rest of the server.
+const FILES_OF_OTHERS: u64 = 256;
 /// How many plug-ins run at once. They wait for the network most of the time; a hundred that hang
 /// must not keep the others from running.
 const PLUGINS_MAX: usize = 200;
@@ -66,11 +69,12 @@ impl Runner {
             expressions: Semaphore::new(EXPRESSIONS_MAX),
         });
         let mut runs = JoinSet::new();
+        let runs_max = runs_max();
         loop {
             let (jobs, earliest) = {
                 let mut board = self.board.lock();
                 let jobs = board.take_due(
-                    RUNS_MAX - runs.len(),
+                    runs_max - runs.len(),
                     tools.deps.clock.now(),
                     self.steady.now(),
                 );
@@ -79,7 +83,7 @@ impl Runner {
             for job in jobs {
                 runs.spawn(run_one(Arc::clone(&tools), job));
             }
-            let is_full = runs.len() >= RUNS_MAX;
+            let is_full = runs.len() >= runs_max;
             let wake = match earliest {
                 Some(due) if !is_full => self.steady.instant(due),
                 _ => Instant::now() + IDLE,
@@ -93,6 +97,14 @@ impl Runner {
         }
         runs.shutdown().await;
     }
+}
+
+/// Returns how many runs may be under way: a probe that cannot open a socket because there are too
+/// many would call a target down that is not.
+fn runs_max() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let room = files.unwrap_or(u64::MAX).saturating_sub(FILES_OF_OTHERS) / FILES_PER_RUN;
+    usize::try_from(room).unwrap_or(RUNS_MAX).clamp(16, RUNS_MAX)
 }
 
 /// Makes one run and hands in its result.

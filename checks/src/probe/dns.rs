@@ -154,3 +154,6 @@ async fn by_tcp(server: SocketAddr, question: &[u8]) -> Result<Message, String> 
     stream.read_exact(&mut answer).await.map_err(text)?;
     Message::from_vec(&answer).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,3 +144,6 @@ fn judge(
     }));
     finding
 }
+
+#[cfg(test)]
+mod tests;
