@@ -28,7 +28,7 @@ pub(crate) struct App {
     pub(crate) people: Arc<People>,
     pub(crate) gate: Gate,
     pub(crate) requests: Requests,
-    pub(crate) live: Live,
+    pub(crate) live: Arc<Live>,
     pub(crate) stop: CancellationToken,
     /// The `OpenAPI` document, as it is sent.
     pub(crate) openapi: String,
@@ -58,7 +58,7 @@ impl App {
             people,
             gate: Gate::new(),
             requests: Requests::default(),
-            live: Live::new(),
+            live: Arc::new(Live::new()),
             stop,
             openapi,
             open_paths,

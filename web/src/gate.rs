@@ -99,3 +99,39 @@ impl Gate {
         (self.queries.waiting.load(Ordering::Relaxed), self.hashes.waiting.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_so_many_wait_and_the_others_are_told_to_come_again() {
+        let lane = Arc::new(Lane::new(1));
+        let place = lane.places.acquire().await.unwrap();
+        let waiting: Vec<_> = (0..WAITING_MAX)
+            .map(|number| {
+                let lane = Arc::clone(&lane);
+                tokio::spawn(async move { lane.run(move || number).await.unwrap() })
+            })
+            .collect();
+        while lane.waiting.load(Ordering::Relaxed) < WAITING_MAX {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(lane.run(|| 0).await, Err(ApiError::Busy)));
+        drop(place);
+        for (number, task) in waiting.into_iter().enumerate() {
+            assert_eq!(task.await.unwrap(), number);
+        }
+        assert_eq!(lane.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_fails_alone() {
+        let lane = Lane::new(1);
+        let failed = lane.run(|| [0u8; 0].iter().max().copied().expect("none")).await;
+        assert!(matches!(failed, Err(ApiError::Internal)));
+        assert_eq!(lane.run(|| 1).await.unwrap(), 1);
+    }
+}

@@ -186,20 +186,11 @@ async fn tell(app: &Arc<App>, gathered: Gathered, told: &mut u64) {
 }
 
 async fn listen(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let before = app.live.listeners.fetch_add(1, Ordering::Relaxed);
     // A browser that comes back may have missed something.
     let is_return = headers.contains_key("last-event-id");
-    let listener = Listener {
-        messages: app.live.messages.subscribe(),
-        stop: app.stop.clone(),
-        ends: Instant::now() + STREAM_LIFE,
-        is_resync_due: is_return,
-        number: 0,
-        app,
-    };
-    if before >= LISTENERS_MAX {
+    let Some(listener) = Listener::new(&app.live, app.stop.clone(), is_return) else {
         return ApiError::Busy.into_response();
-    }
+    };
     let messages = stream::unfold(listener, |mut listener| async {
         let message = listener.next().await?;
         Some((Ok::<_, Infallible>(message), listener))
@@ -214,10 +205,24 @@ struct Listener {
     ends: Instant,
     is_resync_due: bool,
     number: u64,
-    app: Arc<App>,
+    live: Arc<Live>,
 }
 
 impl Listener {
+    /// Begins to listen; `None` when too many do.
+    fn new(live: &Arc<Live>, stop: CancellationToken, is_resync_due: bool) -> Option<Self> {
+        let before = live.listeners.fetch_add(1, Ordering::Relaxed);
+        let listener = Self {
+            messages: live.messages.subscribe(),
+            stop,
+            ends: Instant::now() + STREAM_LIFE,
+            is_resync_due,
+            number: 0,
+            live: Arc::clone(live),
+        };
+        (before < LISTENERS_MAX).then_some(listener)
+    }
+
     /// Returns the next message; `None` when the stream ends.
     async fn next(&mut self) -> Option<Message> {
         self.number += 1;
@@ -243,6 +248,58 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.app.live.listeners.fetch_sub(1, Ordering::Relaxed);
+        self.live.listeners.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(live: &Arc<Live>) -> Option<Listener> {
+        Listener::new(live, CancellationToken::new(), false)
+    }
+
+    /// Returns the message as it goes over the wire.
+    async fn text_of(listener: &mut Listener) -> String {
+        let message = listener.next().await.unwrap();
+        let stream = stream::once(async move { Ok::<_, Infallible>(message) });
+        let body = Sse::new(stream).into_response().into_body();
+        let bytes = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_that_falls_behind_reads_everything_again_and_then_goes_on() {
+        let live = Arc::new(Live::new());
+        let mut slow = listener(&live).unwrap();
+        for number in 0..=QUEUE_MESSAGES {
+            live.tell("event", &number);
+        }
+        assert!(text_of(&mut slow).await.contains("event: resync"));
+        live.tell("event", &"after");
+        assert!(text_of(&mut slow).await.contains("data: \"after\""));
+    }
+
+    #[test]
+    fn listeners_are_bounded() {
+        let live = Arc::new(Live::new());
+        let all: Vec<Listener> = (0..LISTENERS_MAX).map(|_| listener(&live).unwrap()).collect();
+        assert!(listener(&live).is_none());
+        assert_eq!(live.listeners(), LISTENERS_MAX);
+        drop(all);
+        assert_eq!(live.listeners(), 0);
+        assert!(listener(&live).is_some());
+    }
+
+    #[test]
+    fn too_many_changed_checks_become_one_resync() {
+        let mut gathered = Gathered::default();
+        for number in 0..CHECKS_MAX {
+            gathered.add(CheckId::check("web1", &number.to_string()));
+        }
+        assert!(!gathered.is_too_much);
+        gathered.add(CheckId::host("web1"));
+        assert!(gathered.is_too_much && gathered.checks.is_empty());
     }
 }

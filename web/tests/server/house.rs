@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::Method;
-use noroshi_alerts::Alerts;
+use jiff::tz::TimeZone;
+use noroshi_alerts::{Alerts, Config, Contact, Secret, Security, Smtp, StatusFilter};
 use noroshi_checks::{
     CheckSpec, Checks, ExpressionProbe, HostSpec, Judge, Missing, PassiveProbe, Probe, Site,
 };
@@ -62,6 +63,27 @@ impl Drop for House {
     }
 }
 
+/// One contact, reached through a mail server that is not there.
+fn contacts() -> Config {
+    let ops = Contact {
+        name: "ops".to_owned(),
+        email: vec!["ops@example.net".to_owned()],
+        pager: Vec::new(),
+        statuses: StatusFilter::default(),
+        zone: TimeZone::UTC,
+    };
+    let smtp = Smtp {
+        host: "127.0.0.1".to_owned(),
+        port: 1,
+        security: Security::None,
+        user: None,
+        password: Secret::new(""),
+        from: "noroshi@example.net".to_owned(),
+        ca_pem: None,
+    };
+    Config { contacts: vec![ops], smtp: Some(smtp), ..Config::default() }
+}
+
 /// One host's graph template.
 fn graphs() -> Vec<GraphTemplate> {
     let line = |expr: &str| GraphLine {
@@ -89,6 +111,7 @@ fn site() -> Site {
         let probe = Probe::Passive(PassiveProbe { freshness: None, stale: None });
         let mut check = CheckSpec::new(CheckId::check("web1", name), probe);
         check.timing.attempts_max = 1;
+        check.contacts = vec!["ops".to_owned()];
         "https://wiki.example/disk".clone_into(&mut check.notes_url);
         check
     };
@@ -127,15 +150,20 @@ fn series() -> MemorySeries {
 impl House {
     /// Starts a server on an ephemeral port, over series in memory and a basket for samples.
     pub async fn open() -> Self {
-        Self::start(false).await
+        Self::start(false, false).await
     }
 
     /// Starts a server that writes to and reads from a real store.
     pub async fn over_store() -> Self {
-        Self::start(true).await
+        Self::start(true, false).await
     }
 
-    async fn start(is_over_store: bool) -> Self {
+    /// Starts a server behind a proxy that speaks HTTPS.
+    pub async fn behind_https() -> Self {
+        Self::start(false, true).await
+    }
+
+    async fn start(is_over_store: bool, is_secure: bool) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(NOW)));
         let records = Arc::new(MemoryRecords::new());
         let basket = Arc::new(Basket::default());
@@ -173,19 +201,21 @@ impl House {
             series,
             sink: sink.clone(),
             checks: checks.clone(),
-            alerts,
+            alerts: alerts.clone(),
             collector: Collector::new(clock.clone(), sink.clone()),
             ingest,
             store: store.clone(),
             graphs: graphs(),
             status: status_receiver,
             reload,
-            is_secure: false,
+            is_secure,
         };
         let people = People::new(records, clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
+        alerts.apply(contacts()).unwrap();
+        tokio::spawn(alerts.clone().run(stop.clone()));
         tokio::spawn(checks.clone().run(stop.clone()));
         let serving = tokio::spawn(noroshi_web::serve(listener, deps, stop.clone()));
         Self {

@@ -27,6 +27,10 @@ fn sorted(mut all: Vec<String>, limit: usize) -> Vec<String> {
 
 impl SeriesSource for MemorySeries {
     fn select(&self, request: &Select) -> Result<Vec<SeriesData>, SelectError> {
+        assert!(
+            request.matchers.iter().all(|matcher| matcher.value() != "broken"),
+            "a source that panics"
+        );
         let (after, until) = (request.after.as_millis(), request.until.as_millis());
         let mut found: Vec<SeriesData> = self
             .matching(&request.matchers)

@@ -233,6 +233,41 @@ async fn an_empty_answer_says_why_it_is_empty() {
 }
 
 #[tokio::test]
+async fn who_is_told_and_why_is_shown() {
+    let house = House::open().await;
+    let description = house.read("/api/v1/openapi.json").await;
+    submit(&house, "critical", "full").await;
+    // Decided in the background: wait for it.
+    let traces = async {
+        loop {
+            let traces = house.read(&format!("/api/v1/why?{DISK}")).await["traces"].take();
+            if traces.as_array().is_some_and(|traces| !traces.is_empty()) {
+                return traces;
+            }
+        }
+    };
+    let traces = tokio::time::timeout(std::time::Duration::from_secs(30), traces).await.unwrap();
+    schema::check(&description, "#/components/schemas/Trace", &traces[0], "trace");
+    assert_eq!(traces[0]["id"], json!({ "host": "web1", "check": "disk /var" }));
+    let past = house.read(&format!("/api/v1/why?{DISK}&at={}", (NOW - 1) * 1000)).await;
+    assert_eq!(past["traces"], json!([]));
+
+    let token = house.token(Role::Admin);
+    let test = async |contact: &str| {
+        let ask = house.post("/api/v1/actions/test_message").token(&token);
+        ask.json(&json!({ "contact": contact })).send().await
+    };
+    assert_eq!(test("nobody").await.status, 404);
+    let queued = test("ops").await;
+    assert_eq!(queued.status, 200, "{}", queued.text());
+    let number = queued.json()["notifications"][0].take();
+    let told = house.read("/api/v1/notifications").await["notifications"].take();
+    let found = told.as_array().unwrap().iter().find(|one| one["id"] == number).unwrap();
+    schema::check(&description, "#/components/schemas/Notification", found, "notification");
+    assert_eq!((&found["contact"], &found["kind"]), (&json!("ops"), &json!("test")));
+}
+
+#[tokio::test]
 async fn a_reload_is_asked_for_once() {
     let mut house = House::open().await;
     let token = house.token(Role::Admin);

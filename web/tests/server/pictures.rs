@@ -126,6 +126,20 @@ async fn the_server_measures_itself() {
 }
 
 #[tokio::test]
+async fn a_query_that_panics_fails_alone() {
+    let house = House::open().await;
+    let token = house.token(Role::Viewer);
+    for path in ["/api/v1/query?expr=broken", "/graph.png?expr=broken"] {
+        let answer = house.get(path).token(&token).send().await;
+        assert_eq!(answer.status, 500, "{path}");
+        assert_eq!(answer.json()["error"]["kind"], "internal", "{path}");
+    }
+    let answer = house.get("/prometheus/api/v1/query?query=broken").token(&token).send().await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["errorType"]), (500, &json!("internal")));
+    house.read("/api/v1/query?expr=1").await;
+}
+
+#[tokio::test]
 async fn answers_are_compressed_for_who_wants_it() {
     let house = House::open().await;
     let token = house.token(Role::Viewer);

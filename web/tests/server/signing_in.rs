@@ -42,6 +42,14 @@ async fn a_user_signs_in_by_password_and_out_again() {
 }
 
 #[tokio::test]
+async fn behind_https_the_cookie_is_sent_by_https_only() {
+    let house = House::behind_https().await;
+    house.people.create_user("ada", Role::Admin, Some("analytical")).unwrap();
+    let answer = house.post("/sign-in").form("user=ada&password=analytical").send().await;
+    assert!(answer.header("set-cookie").contains("Secure"), "{}", answer.header("set-cookie"));
+}
+
+#[tokio::test]
 async fn signing_in_never_leads_to_another_site() {
     let house = house_with_ada().await;
     for next in ["https://evil.example/", "//evil.example", "%2F%2Fevil.example", "%2F%5Cevil"] {
