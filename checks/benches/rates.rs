@@ -124,7 +124,7 @@ async fn rate(name: &str, count: usize, probe: Probe) {
     let per_second = done as f64 / begun.elapsed().as_secs_f64();
     let counts = checks.counts().checks;
     println!(
-        "{name}: {per_second:.0} checks/s ({} ok, {} not)",
+        "{name}: {per_second:.0} of {count} checks/s ({} ok, {} not)",
         counts.ok,
         count as u64 - counts.ok
     );

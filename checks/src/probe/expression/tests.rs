@@ -43,7 +43,7 @@ fn look_after(
 /// Above 90 warning, above 95 critical, in per cent.
 fn full() -> ExpressionProbe {
     let (warning, critical) = (threshold(Compare::Above, 90.0), threshold(Compare::Above, 95.0));
-    let judge = Judge::Thresholds { warning, critical };
+    let judge = Judge::Thresholds { warning: Some(warning), critical: Some(critical) };
     ExpressionProbe { unit: "percent".to_owned(), ..probe("used", judge) }
 }
 
