@@ -134,7 +134,12 @@ export interface ConfigStatus {
 /** How the server itself stands. */
 export interface SelfView {
   series: number;
-  disk_bytes: number;
+  /** What the files of the series will take at most. */
+  planned_bytes: number;
+  disk_free_bytes: number | null;
+  is_disk_full: boolean;
+  /** Whether the store has stopped to write: something is damaged. */
+  is_broken: boolean;
   notifications_queued: number;
   agents: number;
   polls: number;

@@ -160,11 +160,17 @@ function Live() {
 export function Banners({ isWall = false }: { isWall?: boolean }) {
   const errors = config.value?.errors ?? [];
   const heard = heardAt.value;
+  const own = overview.value?.self;
   return (
     <>
       {connection.value === "lost" && (
         <Banner tone="critical" icon="disconnected" testId="banner-connection">
           <b>The connection to the server is lost.</b> {heard === null ? "Nothing was read yet." : `What you see is ${formatSince(now.value - heard)} old.`} Trying again…
+        </Banner>
+      )}
+      {own && (own.is_broken || own.is_disk_full) && (
+        <Banner tone="critical" icon="critical" testId="banner-store">
+          <b>{own.is_broken ? "The store cannot write." : "The disk is full."}</b> Nothing new is kept{own.is_broken ? ": the server’s log says why." : " until there is room again."}
         </Banner>
       )}
       {errors.length > 0 && (

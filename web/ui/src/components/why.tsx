@@ -70,7 +70,7 @@ function TraceView({ trace, isOpen }: { trace: Trace; isOpen: boolean }) {
               told <b>{told.join(", ")}</b>
             </>
           ) : (
-            <>told nobody{stopped ? `: ${stopped.reason}` : ""}</>
+            <>told nobody: {stopped?.reason ?? "there is no contact for it"}</>
           )}
         </span>
         <span class="faint trace-trigger">{trace.trigger}</span>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { distinguishing, filled, frameOf, join, nameOf, stack, summaryOf, type Frame } from "./frame";
-import { boundsOf, parseSeconds, promDuration, rangeOf, stepOf, windowOf } from "./range";
+import { boundsOf, parseSeconds, promDuration, rangeOf, stepOf, usualSeconds, windowOf } from "./range";
 
 function frame(start: number, rows: Record<string, (number | null)[]>): Frame {
   const series = Object.entries(rows).map(([name, values]) => ({ query: 0, labels: { name }, values }));
@@ -65,6 +65,11 @@ test("ranges are read from the address", () => {
   expect(rangeOf(new URLSearchParams("range=6h&from=100&to=200"))).toEqual({ kind: "fixed", from: 100, to: 200 });
   expect(rangeOf(new URLSearchParams("from=200&to=100"))).toEqual({ kind: "last", seconds: 3600 });
   expect([parseSeconds("15m"), parseSeconds("x"), promDuration(7200), promDuration(90)]).toEqual([900, null, "2h", "90s"]);
+});
+
+test("a new server shows a short range, an old one an hour", () => {
+  expect([30, 600, 86_400].map(usualSeconds)).toEqual([300, 900, 3600]);
+  expect(rangeOf(new URLSearchParams(""), 300)).toEqual({ kind: "last", seconds: 300 });
 });
 
 test("steps keep graphs at 400 points or fewer, on a grid", () => {

@@ -23,6 +23,8 @@ interface Props {
   height?: number;
   /** Lines without a legend are named by what tells them apart, not by all labels. */
   isBrief?: boolean;
+  /** Not shown as long as there is nothing to draw. */
+  isOptional?: boolean;
 }
 
 const HEIGHT = 190;
@@ -39,11 +41,12 @@ const LEGEND_ROWS_USUAL = 4;
 /** More lines than this cannot be told apart, and draw slowly. */
 const LINES_MAX = 60;
 
-export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS, height = HEIGHT, isBrief = false }: Props) {
+export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS, height = HEIGHT, isBrief = false, isOptional = false }: Props) {
   const root = useRef<HTMLElement>(null);
+  const isHidden = useSignal(false);
   const sight = useSight(root);
   const range = pageRange.value;
-  const { loaded, failure } = useFrame(graph.lines.map(({ expr }) => expr), range, sight);
+  const { loaded, failure } = useFrame(graph.lines.map(({ expr }) => expr), range, isHidden.value ? "live" : sight);
   const hover = useSignal<number | null>(null);
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
   const names = useComputed(() => (loaded.value?.frame.series ?? []).map(({ key }) => key).join("\n"));
@@ -60,10 +63,11 @@ export function GraphPanel({ graph, thresholds = NO_THRESHOLDS, marks = NO_MARKS
     return (near ? `${near.label} · ` : "") + (spanOf(range) > 86_400 ? formatMoment(moment) : formatTime(moment));
   });
   const isEmpty = loaded.value !== null && loaded.value.frame.series.length === 0;
+  isHidden.value = isOptional && isEmpty;
   const isTooMany = spec.lines.length > LINES_MAX;
   const toggle = (index: number, isAlone: boolean): void => setHidden(toggled(hidden, index, spec.lines.length, isAlone));
   return (
-    <figure ref={root} class="card graph" data-testid="graph" data-graph={graph.id} aria-label={graph.title}>
+    <figure ref={root} class="card graph" data-testid="graph" data-graph={graph.id} aria-label={graph.title} hidden={isHidden.value}>
       <figcaption class="graph-head">
         <h3 class="ellipsis" title={graph.title}>
           {graph.title}

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { timeLabels } from "./axis";
-import { columnsOf, endsOf, type PlotSpec } from "./plot";
+import { columnsOf, endsOf, lonely, type PlotSpec } from "./plot";
 import type { Loaded } from "./load";
 
 const spec = (more: Partial<PlotSpec>): PlotSpec => ({ unit: "", isStacked: false, min: null, max: null, lines: [], thresholds: [], marks: [], ...more });
@@ -26,6 +26,11 @@ test("the value axis shows zero and all thresholds, and keeps fixed ends", () =>
   expect(endsOf(3, 40, spec({ min: 0, max: 100 }))).toEqual([0, 100]);
   expect(endsOf(-50, 50, spec({}))).toEqual([-56, 56]);
   expect(endsOf(null, null, spec({}))[1]).toBeGreaterThan(0);
+});
+
+test("values between two gaps are found", () => {
+  expect(lonely([1, null, 2, 3, null, 4])).toEqual([0, 5]);
+  expect(lonely([5])).toEqual([0]);
 });
 
 test("the time axis says the day where a new one begins", () => {

@@ -159,7 +159,18 @@ export function optionsOf(spec: PlotSpec, hidden: ReadonlySet<number>, palette: 
 function seriesOf(line: PlotLine, isStacked: boolean, palette: Palette): uPlot.Series {
   const color = colorOf(palette, line.color);
   const fill = isStacked ? 0.5 : line.style === "line" ? 0 : 0.16;
-  return { label: line.legend, stroke: color, width: isStacked ? 1 : 1.5, ...(fill > 0 ? { fill: fade(color, fill) } : {}), points: { show: false }, spanGaps: false };
+  return { label: line.legend, stroke: color, width: isStacked ? 1 : 1.5, ...(fill > 0 ? { fill: fade(color, fill) } : {}), points: { size: 4, filter: lonelyPoints }, spanGaps: false };
+}
+
+/** Only values between two gaps get a point: no line shows them. */
+function lonelyPoints(plot: uPlot, index: number): number[] {
+  return lonely(plot.data[index] ?? []);
+}
+
+/** Places of values that have no neighbour. */
+export function lonely(values: ArrayLike<number | null | undefined>): number[] {
+  const isGap = (i: number): boolean => values[i] === null || values[i] === undefined;
+  return Array.from({ length: values.length }, (_, i) => i).filter((i) => !isGap(i) && isGap(i - 1) && isGap(i + 1));
 }
 
 /** Between each line that is shown and the shown one below it. */
@@ -190,7 +201,6 @@ function drawMarks(plot: uPlot, spec: PlotSpec, palette: Palette, font: string):
     ctx.fill();
   }
   ctx.font = font.replace("11px", `${Math.round(10 * ratio)}px`);
-  ctx.textAlign = "right";
   for (const threshold of spec.thresholds) {
     const y = Math.round(plot.valToPos(threshold.value, "y", true)) + 0.5;
     ctx.strokeStyle = ctx.fillStyle = palette.tones[threshold.tone];
@@ -198,7 +208,10 @@ function drawMarks(plot: uPlot, spec: PlotSpec, palette: Palette, font: string):
     line(ctx, left, y, left + width, y);
     const isLow = y - top < 16 * ratio;
     ctx.textBaseline = isLow ? "top" : "bottom";
-    ctx.fillText(threshold.label, left + width - 4 * ratio, y + (isLow ? 3 : -3) * ratio);
+    // Warning and critical may lie close together: each has its own end of the line.
+    const isLeft = threshold.tone === "warning";
+    ctx.textAlign = isLeft ? "left" : "right";
+    ctx.fillText(threshold.label, isLeft ? left + 4 * ratio : left + width - 4 * ratio, y + (isLow ? 3 : -3) * ratio);
   }
   ctx.restore();
 }

@@ -1,12 +1,13 @@
 /** The time range of a page's graphs. It lives in the address, so that back, forward and links keep it. */
 
-import { computed } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { search, setSearch } from "../router";
 
 /** Seconds since 1970 and seconds throughout. */
 export type Range = { kind: "last"; seconds: number } | { kind: "fixed"; from: number; to: number };
 
 export const PRESETS: { label: string; seconds: number }[] = [
+  { label: "5m", seconds: 300 },
   { label: "15m", seconds: 900 },
   { label: "1h", seconds: 3600 },
   { label: "6h", seconds: 21_600 },
@@ -17,6 +18,11 @@ export const PRESETS: { label: string; seconds: number }[] = [
 ];
 
 const DEFAULT_SECONDS = 3600;
+/** A new server has little to show yet: the shortest range that it will fill soon. */
+const DEFAULTS_BY_AGE: [age: number, seconds: number][] = [
+  [240, 300],
+  [1200, 900],
+];
 /** The shortest range a drag may choose: two points of the finest archive. */
 export const RANGE_SECONDS_MIN = 20;
 /** Points over the width of a graph: about one for every second pixel. */
@@ -41,11 +47,14 @@ export function promDuration(seconds: number): string {
   return `${seconds}s`;
 }
 
+/** The range of graphs whose reader chose none, on a server that has run for so many seconds. */
+export const usualSeconds = (age: number): number => DEFAULTS_BY_AGE.find(([most]) => age < most)?.[1] ?? DEFAULT_SECONDS;
+
 /** Reads a range from an address: `?range=6h` or `?from=…&to=…` (seconds since 1970). */
-export function rangeOf(query: URLSearchParams): Range {
+export function rangeOf(query: URLSearchParams, usual = DEFAULT_SECONDS): Range {
   const [from, to] = [Number(query.get("from")), Number(query.get("to"))];
   if (from > 0 && to > from) return { kind: "fixed", from, to };
-  return { kind: "last", seconds: parseSeconds(query.get("range") ?? "") ?? DEFAULT_SECONDS };
+  return { kind: "last", seconds: parseSeconds(query.get("range") ?? "") ?? usual };
 }
 
 export const spanOf = (range: Range): number => (range.kind === "last" ? range.seconds : range.to - range.from);
@@ -69,8 +78,15 @@ export function boundsOf(range: Range, now: number): { start: number; end: numbe
   return { start: Math.floor(from / step) * step, end: Math.floor(to / step) * step, step };
 }
 
+/** As the server was when this page was opened: a range must not change under the reader's eyes. */
+const usual = signal(DEFAULT_SECONDS);
+
+export function setServerAge(seconds: number): void {
+  usual.value = usualSeconds(seconds);
+}
+
 /** The range of the page that is shown. */
-export const pageRange = computed<Range>(() => rangeOf(search.value), { name: "pageRange" });
+export const pageRange = computed<Range>(() => rangeOf(search.value, usual.value), { name: "pageRange" });
 
 export function setRange(range: Range): void {
   if (range.kind === "last") setSearch({ range: promDuration(range.seconds), from: null, to: null });

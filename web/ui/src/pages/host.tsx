@@ -83,7 +83,7 @@ export function HostPage({ name }: { name: string }) {
         ) : (
           <div class="graphs">
             {shown.graphs.map((graph) => (
-              <GraphPanel key={`${graph.job}/${graph.id}`} graph={graph} marks={marks} />
+              <GraphPanel key={`${graph.job}/${graph.id}`} graph={graph} marks={marks} isOptional />
             ))}
           </div>
         )}

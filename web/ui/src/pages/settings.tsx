@@ -103,17 +103,14 @@ function Config() {
       <p class="muted">
         {status.path ? (
           <>
-            Read from <code>{status.path}</code>
+            <code>{status.path}</code>, read {status.loaded_at !== null && <Moment at={status.loaded_at} />}.{" "}
+            {status.errors.length > 0 ? "The last change cannot be used; see above." : "A changed file is read by itself."}
           </>
         ) : (
-          <>Built in: there is no configuration file yet.</>
-        )}
-        {status.loaded_at !== null && (
           <>
-            , <Moment at={status.loaded_at} />
+            There is no configuration file yet: this machine is watched with the built-in checks. Write <code>noroshi.toml</code> to watch more.
           </>
         )}
-        . {status.errors.length > 0 ? "The last change cannot be used; see above." : "A changed file is read by itself."}
       </p>
       {isAdmin.value && (
         <div>

@@ -3,6 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import { messageOf, overview as readOverview } from "../api/client";
 import type { CheckView, ConfigStatus, Overview } from "../api/types";
+import { setServerAge } from "../graph/range";
 import { compareProblems, isHandled, isProblem, keyOf, severityOf } from "../status";
 import { serverTime, setServerTime } from "./clock";
 import { listen } from "./stream";
@@ -47,6 +48,7 @@ export function readSite(): Promise<void> {
       batch(() => {
         setServerTime(answer.now);
         heardAt.value = answer.now;
+        if (overview.value === null) setServerAge((answer.now - answer.started_at) / 1000);
         overview.value = answer;
         config.value = answer.config;
         open.value = new Map(answer.problems.map((check) => [keyOf(check), check]));
