@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tower_sessions::Session;
@@ -65,14 +65,14 @@ pub(crate) async fn identify(
         Err(_) => None,
     };
     match identity {
-        Err(error) => return error.into_response(),
+        Err(error) => return error.answer_at(request.uri().path()),
         Ok(None) if !is_open => return unauthorized(&request),
         Ok(Some(identity)) => drop(request.extensions_mut().insert(identity)),
         Ok(None) => {}
     }
     if is_foreign(request.method(), request.headers(), via) {
         let message = "this request comes from another site".to_owned();
-        return ApiError::Forbidden(message).into_response();
+        return ApiError::Forbidden(message).answer_at(request.uri().path());
     }
     next.run(request).await
 }
@@ -188,7 +188,7 @@ fn unauthorized(request: &Request) -> Response {
         let next = request.uri().path_and_query().map_or("/", |path| path.as_str());
         sign_in::page_for(next)
     } else {
-        ApiError::Unauthorized.into_response()
+        ApiError::Unauthorized.answer_at(request.uri().path())
     };
     // A challenge for Basic makes a browser open its own dialog over our page.
     let challenge = if is_navigation || mode.is_some() {

@@ -91,15 +91,32 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let (status, kind) = self.status();
-        let body = json!({ "error": { "kind": kind, "message": self.to_string() } });
+impl ApiError {
+    /// Answers at a path: below `/prometheus/` in the form that Prometheus' clients understand.
+    pub(crate) fn answer_at(self, path: &str) -> Response {
+        let (_, kind) = self.status();
+        let message = self.to_string();
+        if path.starts_with("/prometheus/") {
+            return self.answer(json!({ "status": "error", "errorType": kind, "error": message }));
+        }
+        self.into_response()
+    }
+
+    fn answer(self, body: serde_json::Value) -> Response {
+        let (status, _) = self.status();
         let mut response = (status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after_seconds() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (_, kind) = self.status();
+        let body = json!({ "error": { "kind": kind, "message": self.to_string() } });
+        self.answer(body)
     }
 }
 

@@ -24,10 +24,11 @@ const CONTENT_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; \
 
 /// Ends a request that takes too long.
 pub(crate) async fn in_time(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
     let answer = tokio::time::timeout(ANSWER_MAX, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let message = format!("this took longer than {} s", ANSWER_MAX.as_secs());
-        ApiError::TimedOut(message).into_response()
+        ApiError::TimedOut(message).answer_at(&path)
     })
 }
 

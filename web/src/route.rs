@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::app::App;
@@ -219,11 +219,11 @@ async fn admit(access: Access, request: Request, next: Next) -> Response {
     let role = request.extensions().get::<Identity>().map(|identity| identity.role);
     match role {
         _ if access == Access::Open => next.run(request).await,
-        None => ApiError::Unauthorized.into_response(),
+        None => ApiError::Unauthorized.answer_at(request.uri().path()),
         Some(role) if access.admits(role) => next.run(request).await,
         Some(role) => {
             let message = format!("this needs {}; yours is {role}", access.needs());
-            ApiError::Forbidden(message).into_response()
+            ApiError::Forbidden(message).answer_at(request.uri().path())
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method};
 use axum::middleware;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -105,7 +105,7 @@ async fn fallback(State(_): State<Arc<App>>, request: Request) -> Response {
     let path = request.uri().path();
     let role = request.extensions().get::<auth::Identity>().map(|identity| identity.role);
     if role.is_none_or(|role| role < crate::people::Role::Viewer) {
-        return ApiError::Forbidden("this needs role viewer".to_owned()).into_response();
+        return ApiError::Forbidden("this needs role viewer".to_owned()).answer_at(path);
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_ours = ["/api/", "/agent/", "/prometheus/", "/assets/"]
@@ -114,6 +114,6 @@ async fn fallback(State(_): State<Arc<App>>, request: Request) -> Response {
     match assets::file(path, request.headers()) {
         Some(file) if is_read => file,
         None if is_read && !is_ours => assets::page(request.headers()),
-        _ => ApiError::NotFound(format!("there is nothing at {path}")).into_response(),
+        _ => ApiError::NotFound(format!("there is nothing at {path}")).answer_at(path),
     }
 }

@@ -23,6 +23,7 @@ struct Page {
 impl Page {
     async fn open(house: &House, is_return: bool) -> Self {
         let mut ask = house.get("/api/v1/events/stream").token(&house.token(Role::Viewer));
+        ask = ask.header("accept-encoding", "gzip");
         if is_return {
             ask = ask.header("last-event-id", "7");
         }

@@ -64,7 +64,9 @@ async fn pages_get_the_browser_program_and_the_api_its_own_errors() {
         assert!(page.header("content-type").starts_with("text/html"), "{path}");
         assert!(page.text().contains("Noroshi"), "{path}");
     }
-    for path in ["/api/v1/nothing", "/prometheus/api/v1/nothing", "/assets/nothing.js"] {
+    let theirs = house.get("/prometheus/api/v1/nothing").token(&token).send().await;
+    assert_eq!((theirs.status.as_u16(), &theirs.json()["errorType"]), (404, &json!("not_found")));
+    for path in ["/api/v1/nothing", "/assets/nothing.js"] {
         let answer = house.get(path).token(&token).send().await;
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.json()["error"]["kind"], "not_found", "{path}");
