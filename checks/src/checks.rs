@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
+use crate::availability::{self, Availability};
 use crate::board::{Applied, Board, all_to_wall, to_wall};
 use crate::log;
 use crate::record::StateError;
@@ -162,6 +163,28 @@ impl Checks {
     pub fn events(&self, id: Option<&CheckId>, before: Option<u64>, limit: usize) -> Vec<Event> {
         let sequences = self.board.lock().log.query(id, before, limit);
         log::read(&*self.deps.records, &sequences)
+    }
+
+    /// Adds up how long a host or check was in which state from `start` to `end`.
+    ///
+    /// `None` when there is none of that name. A moment to come counts as now. Blocking: it reads
+    /// records.
+    pub fn availability(
+        &self,
+        id: &CheckId,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Option<Availability> {
+        let now = self.now();
+        let (current, sequences) = {
+            let board = self.board.lock();
+            let entry = board.entries.get(id)?;
+            // Nothing is known of what was never looked at.
+            let is_seen = entry.state.finished.is_some() || entry.probe.is_none();
+            (entry.state.status.filter(|_| is_seen), board.log.all_of(id))
+        };
+        let events = log::read(&*self.deps.records, &sequences);
+        Some(availability::add_up(&events, current, (start, end.min(now).max(start))))
     }
 
     /// Tells the number of the newest committed event, now and whenever there is a newer one.

@@ -72,6 +72,7 @@
 //! commits; `record` and `log` the written forms.
 
 mod action;
+mod availability;
 mod board;
 mod checks;
 mod command;
@@ -95,6 +96,7 @@ mod view;
 mod writer;
 
 pub use action::{Acknowledge, ActionError, Downtime, PassiveResult, TEXT_BYTES_MAX};
+pub use availability::Availability;
 pub use board::Applied;
 pub use checks::{Checks, Deps};
 pub use command::{Command, CommandError, serve_commands};

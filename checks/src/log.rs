@@ -89,6 +89,11 @@ impl EventLog {
         sequences.range(..end).rev().take(limit).copied().collect()
     }
 
+    /// Returns the numbers of all events of a check, oldest first.
+    pub(crate) fn all_of(&self, id: &CheckId) -> Vec<u64> {
+        self.by_id.get(id).into_iter().flatten().copied().collect()
+    }
+
     fn note(&mut self, sequence: u64, at: Timestamp, id: CheckId) {
         self.by_id.entry(id.clone()).or_default().push_back(sequence);
         self.heads.push_back(Head { sequence, at, id });

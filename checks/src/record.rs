@@ -370,3 +370,6 @@ fn decode<T: DeserializeOwned>(value: &[u8], what: &str) -> Option<T> {
     }
     record
 }
+
+#[cfg(test)]
+mod tests;
