@@ -63,7 +63,7 @@ impl Inner {
                 class: usize::from(head.class),
                 width: head.width,
                 interval: head.interval,
-                newest_at: head.chains.first().map_or(head.last_at, |c| c.reach.max(head.last_at)),
+                newest_at: head.chains.iter().map(|c| c.reach).fold(head.last_at, i64::max),
                 chains: head.chains.clone(),
                 marks: head.marks.clone(),
                 points,
@@ -168,7 +168,7 @@ impl Inner {
     }
 
     /// Returns rows on disk: where blocks overlap, the one written last is right.
-    fn stored_rows(
+    pub(crate) fn stored_rows(
         &self,
         view: &View,
         archive: usize,

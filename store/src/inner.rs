@@ -95,6 +95,8 @@ pub(crate) struct Inner {
     pub(crate) log: Mutex<SeriesLog>,
     pub(crate) repairs: Repairs,
     pub(crate) counters: Counters,
+    /// Held while a checkpoint takes the place of another, and while the store is copied.
+    pub(crate) checkpoint_gate: Mutex<()>,
     /// The disk is nearly full: nothing is taken in.
     pub(crate) is_full: AtomicBool,
     /// The store is being closed: nothing is taken in.

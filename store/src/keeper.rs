@@ -99,12 +99,14 @@ impl Keeper {
         self.owed_metas.extend(task.metas);
         self.owed_removed.extend(task.removed);
         let number = task.unpublished.number;
+        let gate = self.inner.checkpoint_gate.lock();
         let outcome = self
             .write_log(first_series)
             .and_then(|()| self.note(number))
             .and_then(|()| self.sync_rings())
             .and_then(|()| task.unpublished.publish())
             .and_then(|()| self.inner.journal.drop_before(task.journal));
+        drop(gate);
         let counters = &self.inner.counters;
         match &outcome {
             Ok(()) => {

@@ -4,6 +4,7 @@
 //! with minimum, maximum, sum, count, last and increase in the coarser ones. What it acknowledges
 //! is in its journal and survives a kill; see `FORMAT.md` for every byte on disk.
 
+mod backup;
 mod block;
 mod catalogue;
 mod checkpoint;
@@ -12,9 +13,11 @@ mod config;
 mod engine;
 mod engine_sled;
 mod entry;
+mod export;
 mod fetch;
 mod fold;
 mod head;
+mod import;
 mod index;
 mod inner;
 mod journal;
@@ -23,6 +26,7 @@ mod open;
 mod records;
 mod repair;
 mod ring;
+mod rrd;
 mod seal;
 mod segment;
 mod select;
@@ -32,10 +36,13 @@ mod store;
 mod table;
 mod writer;
 
+pub use backup::{BackupError, BackupReport, restore};
 pub use config::{
     ArchiveSpec, ConfigError, DEFAULT_ARCHIVES, Plan, PlannedArchive, RetentionClass, StoreConfig,
     plan,
 };
+pub use export::{TransferError, TransferReport};
 pub use open::{OpenError, Recovery};
+pub use rrd::RrdError;
 pub use stats::{RingStats, StoreStats};
 pub use store::Store;

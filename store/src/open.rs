@@ -34,7 +34,7 @@ use crate::table::Table;
 use crate::writer::{Command, Scratch, Writer};
 
 /// What the folder of a store says of itself.
-const FORMAT: &str = "noroshi store 1\n";
+pub(crate) const FORMAT: &str = "noroshi store 1\n";
 
 /// What was found and done when a store was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,6 +140,7 @@ pub(crate) fn open_parts(
         log: Mutex::new(log),
         repairs: Repairs::default(),
         counters: Counters::default(),
+        checkpoint_gate: Mutex::new(()),
         is_full: AtomicBool::new(false),
         is_closing: AtomicBool::new(false),
     });

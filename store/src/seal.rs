@@ -122,7 +122,7 @@ impl Inner {
         Ok(first_at.map(|first_at| row_end(first_at, step) - step))
     }
 
-    fn write_rows(
+    pub(crate) fn write_rows(
         &self,
         series: u32,
         archive: usize,

@@ -122,7 +122,7 @@ impl Store {
 }
 
 /// Sends although the queue may be full; `blocking_send` would panic on a runtime's thread.
-fn send_patiently(commands: &mpsc::Sender<Command>, mut command: Command) {
+pub(crate) fn send_patiently(commands: &mpsc::Sender<Command>, mut command: Command) {
     while let Err(mpsc::error::TrySendError::Full(back)) = commands.try_send(command) {
         command = back;
         std::thread::sleep(Duration::from_millis(2));

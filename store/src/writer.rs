@@ -28,12 +28,17 @@ const START_WAVER_MS: i64 = 5_000;
 /// Stands for a series that a sample was refused for.
 const NO_SERIES: u32 = u32::MAX;
 
+/// Work done by the writer's thread on behalf of others, with no batch in between.
+pub(crate) type Work = Box<dyn FnOnce(&mut Writer) + Send>;
+
 /// What the writer is asked to do.
 pub(crate) enum Command {
     /// Take a batch in.
     Batch(Box<Batch>, oneshot::Sender<Result<Accepted, Refused>>, Option<OwnedSemaphorePermit>),
     /// Write a checkpoint.
     Checkpoint(Option<SyncSender<bool>>),
+    /// Do something else.
+    Work(Work),
     /// End.
     Stop,
 }
@@ -73,6 +78,7 @@ impl Writer {
                     drop(permit);
                 }
                 Command::Checkpoint(done) => self.checkpoint(done),
+                Command::Work(work) => work(&mut self),
                 Command::Stop => break,
             }
         }
@@ -290,7 +296,11 @@ impl Writer {
     }
 
     /// Makes a series; `None` when the budget has no room for it.
-    fn make_series(&mut self, sample: &noroshi_model::Sample, out: &mut Vec<u8>) -> Option<u32> {
+    pub(crate) fn make_series(
+        &mut self,
+        sample: &noroshi_model::Sample,
+        out: &mut Vec<u8>,
+    ) -> Option<u32> {
         let inner = &self.inner;
         let labels = &sample.labels;
         let mut catalogue = inner.catalogue.write();
