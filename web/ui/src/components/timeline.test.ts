@@ -16,6 +16,15 @@ test("stretches run from change to change, and to the end", () => {
   ]);
 });
 
+test("before the first result nothing is known", () => {
+  expect(stretchesOf([change(50, "ok", "critical")], "critical", 50, 0, 100, 30)).toEqual([
+    { from: 0, to: 30, status: null },
+    { from: 30, to: 50, status: "ok" },
+    { from: 50, to: 100, status: "critical" },
+  ]);
+  expect(stretchesOf([change(50, "ok", "critical")], "critical", 50, 0, 100, Infinity)[0]).toEqual({ from: 0, to: 50, status: null });
+});
+
 test("a change before the range holds from its beginning; soft and hard of one status are one", () => {
   const events = [change(60, "critical", "critical"), change(10, "ok", "critical")];
   expect(stretchesOf(events, "critical", 10, 20, 100)).toEqual([{ from: 20, to: 100, status: "critical" }]);

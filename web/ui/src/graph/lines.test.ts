@@ -19,7 +19,7 @@ test("lines of one side never share a colour", () => {
 
 test("a legend that comes out empty is replaced by what tells the series apart", () => {
   const series = ["sda", "sdb"].map((device) => ({ query: 0, labels: { instance: "a", device } }));
-  expect(linesOf(series, { title: "Disks", lines: [line("{{mountpoint}}")] }, false)[0]?.legend).toBe('{device="sda"}');
+  expect(linesOf(series, { title: "Disks", lines: [line("{{mountpoint}}")] }, false)[0]?.legend).toBe("sda");
   expect(linesOf([{ query: 0, labels: { instance: "a" } }], { title: "Disk", lines: [line("")] }, true)[0]?.legend).toBe("Disk");
   expect(linesOf([{ query: 0, labels: { instance: "a" } }], { title: "Disk", lines: [line("")] }, false)[0]?.legend).toBe('{instance="a"}');
   const two = [0, 1].map((query) => ({ query, labels: { instance: "a" } }));

@@ -21,6 +21,9 @@ export function linesOf(series: readonly Pick<FrameSeries, "query" | "labels">[]
     colors.set(key, color);
     const own = template !== "" || isBrief ? (brief[i] ?? {}) : labels;
     const letter = isBrief && graph.lines.length > 1 ? `${String.fromCharCode(65 + query)} ` : "";
+    const [only, ...others] = Object.values(own);
+    // A template names what it wants to be named by: the value alone does.
+    if (template !== "" && only !== undefined && others.length === 0) return { legend: filled(template, labels) || only, style, color };
     return { legend: filled(template, labels) || letter + nameOf(own, letter === "" ? graph.title : " "), style, color };
   });
 }

@@ -140,7 +140,7 @@ export function optionsOf(spec: PlotSpec, hidden: ReadonlySet<number>, palette: 
         values: (_, ticks) => ticks.map((tick) => formatValue(spec.lines.some(({ style }) => style === "negative") ? Math.abs(tick) : tick, spec.unit)),
       },
     ],
-    series: [{}, ...spec.lines.map((line, i) => ({ ...seriesOf(line, spec.isStacked, palette), show: !hidden.has(i) }))],
+    series: [{}, ...spec.lines.map((line, i) => ({ ...seriesOf(line, spec, palette), show: !hidden.has(i) }))],
     ...(spec.isStacked ? { bands: bandsOf(spec.lines.length, hidden) } : {}),
     hooks: {
       setCursor: [(plot) => on.onHover(plot.cursor.idx ?? null)],
@@ -156,9 +156,11 @@ export function optionsOf(spec: PlotSpec, hidden: ReadonlySet<number>, palette: 
   };
 }
 
-function seriesOf(line: PlotLine, isStacked: boolean, palette: Palette): uPlot.Series {
+function seriesOf(line: PlotLine, { isStacked, lines }: PlotSpec, palette: Palette): uPlot.Series {
   const color = colorOf(palette, line.color);
-  const fill = isStacked ? 0.5 : line.style === "line" ? 0 : 0.16;
+  // What is drawn below zero is filled when what is above is.
+  const isFilled = line.style === "area" || (line.style === "negative" && lines.some(({ style }) => style === "area"));
+  const fill = isStacked ? 0.5 : isFilled ? 0.16 : 0;
   return { label: line.legend, stroke: color, width: isStacked ? 1 : 1.5, ...(fill > 0 ? { fill: fade(color, fill) } : {}), points: { size: 4, filter: lonelyPoints }, spanGaps: false };
 }
 

@@ -114,7 +114,7 @@ function History({ check, events }: { check: CheckView; events: Event[] }) {
   const from = range.kind === "last" ? to - range.seconds : range.from;
   return (
     <div class="card card-body">
-      <Timeline events={events} current={check.status} since={check.since} from={from} to={to} />
+      <Timeline id={check} events={events} current={check.status} since={check.since} from={from} to={to} />
     </div>
   );
 }
