@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::poll::{PollSpec, Target};
-use crate::{nginx, prometheus};
+use crate::{apache, memcached, nginx, prometheus};
 
 /// How often a target is asked when nothing else is said.
 ///
@@ -29,6 +29,10 @@ pub(crate) fn timeout() -> Duration {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PollTargets {
+    /// An Apache's `server-status` page.
+    pub apache: Option<apache::Config>,
+    /// A memcached's `stats`.
+    pub memcached: Option<memcached::Config>,
     /// An nginx' `stub_status` page.
     pub nginx: Option<nginx::Config>,
     /// Pages in Prometheus' formats; the key becomes the label `job`.
@@ -39,6 +43,14 @@ impl PollTargets {
     /// Returns the polls for a host.
     pub fn specs(&self, instance: &str) -> Vec<PollSpec> {
         let mut specs = Vec::new();
+        if let Some(config) = &self.apache {
+            let timing = (config.interval, config.timeout);
+            specs.push(PollSpec::new(instance, Target::Apache(config.clone()), timing));
+        }
+        if let Some(config) = &self.memcached {
+            let timing = (config.interval, config.timeout);
+            specs.push(PollSpec::new(instance, Target::Memcached(config.clone()), timing));
+        }
         if let Some(config) = &self.nginx {
             let timing = (config.interval, config.timeout);
             specs.push(PollSpec::new(instance, Target::Nginx(config.clone()), timing));

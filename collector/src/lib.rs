@@ -20,10 +20,12 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+pub mod apache;
 mod collector;
 mod config;
 mod http;
 mod ingest;
+pub mod memcached;
 pub mod nginx;
 mod poll;
 pub mod prometheus;

@@ -6,12 +6,12 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
-use noroshi_model::{Batch, Clock};
+use noroshi_model::{Batch, Clock, Kind, Labels};
 
 use crate::http::{Client, Endpoint};
 use crate::reading::Reading;
 use crate::registry::Series;
-use crate::{nginx, prometheus};
+use crate::{apache, memcached, nginx, prometheus};
 
 /// A poll as it is configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +62,10 @@ pub(crate) struct Key {
 /// What is asked: one variant a poller, holding its configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
+    /// See [`crate::apache`].
+    Apache(apache::Config),
+    /// See [`crate::memcached`].
+    Memcached(memcached::Config),
     /// See [`crate::nginx`].
     Nginx(nginx::Config),
     /// See [`crate::prometheus`].
@@ -77,6 +81,8 @@ impl Target {
     /// Returns the poller's name.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Apache(_) => apache::KIND,
+            Self::Memcached(_) => memcached::KIND,
             Self::Nginx(_) => nginx::KIND,
             Self::Prometheus { .. } => prometheus::KIND,
         }
@@ -86,41 +92,46 @@ impl Target {
     pub fn job(&self) -> &str {
         match self {
             Self::Prometheus { job, .. } => job,
-            Self::Nginx(_) => self.kind(),
+            Self::Apache(_) | Self::Memcached(_) | Self::Nginx(_) => self.kind(),
         }
     }
 
     /// Returns the series that says of this kind of target whether it answered, beside `up`.
     pub(crate) fn own_up(&self) -> Option<&'static str> {
         match self {
+            Self::Apache(_) => Some(apache::UP),
+            Self::Memcached(_) => Some(memcached::UP),
             Self::Nginx(_) => Some(nginx::UP),
             Self::Prometheus { .. } => None,
         }
     }
 
-    /// Returns the table of the series; empty when the target decides.
-    pub(crate) fn series(&self) -> &'static [Series] {
+    /// Returns the gauges that such a target always has, so that they are unknown when it never
+    /// answered; none when the target decides.
+    pub(crate) fn gauges(&self) -> Vec<Labels> {
         match self {
-            Self::Nginx(_) => &nginx::SERIES,
-            Self::Prometheus { .. } => &[],
-        }
-    }
-
-    /// Returns where and how it is reached.
-    fn endpoint(&self) -> Endpoint<'_> {
-        match self {
-            Self::Nginx(config) => config.endpoint(),
-            Self::Prometheus { config, .. } => config.endpoint(),
+            Self::Apache(_) => apache::gauges(),
+            Self::Memcached(_) => plain_gauges(&memcached::SERIES),
+            Self::Nginx(_) => plain_gauges(&nginx::SERIES),
+            Self::Prometheus { .. } => Vec::new(),
         }
     }
 
     /// Returns where it is, for people; without passwords.
     pub fn address(&self) -> &str {
         match self {
+            Self::Apache(config) => &config.url,
+            Self::Memcached(config) => &config.address,
             Self::Nginx(config) => &config.url,
             Self::Prometheus { config, .. } => &config.url,
         }
     }
+}
+
+/// Returns the gauges of a table whose series have no labels of their own.
+fn plain_gauges(table: &[Series]) -> Vec<Labels> {
+    let gauges = table.iter().filter(|(_, kind, ..)| *kind == Kind::Gauge);
+    gauges.map(|(name, ..)| Labels::new([("__name__", name)])).collect()
 }
 
 /// What stays between the polls of one target: its connection.
@@ -137,17 +148,19 @@ impl Session {
         timeout: Duration,
     ) -> Result<Reading, PollFailure> {
         match target {
-            Target::Nginx(config) => nginx::poll(config, self.client(target)?).await,
+            Target::Apache(config) => apache::poll(config, self.client(config.endpoint())?).await,
+            Target::Memcached(config) => memcached::poll(config).await,
+            Target::Nginx(config) => nginx::poll(config, self.client(config.endpoint())?).await,
             Target::Prometheus { config, .. } => {
-                prometheus::poll(config, self.client(target)?, timeout).await
+                prometheus::poll(config, self.client(config.endpoint())?, timeout).await
             }
         }
     }
 
-    fn client(&mut self, target: &Target) -> Result<&mut Client, PollFailure> {
+    fn client(&mut self, endpoint: Endpoint<'_>) -> Result<&mut Client, PollFailure> {
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::new(&target.endpoint())?,
+            None => Client::new(&endpoint)?,
         };
         Ok(self.client.insert(client))
     }
@@ -245,6 +258,14 @@ pub enum PollFailure {
         /// What was wrong.
         source: hyper::Error,
     },
+    /// The connection broke, on a protocol that is not HTTP.
+    #[error("the connection to {address} failed")]
+    Broken {
+        /// Where to.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The answer is longer than a sound one can be.
     #[error("the answer is longer than {bytes_max} bytes")]
     TooLarge {
@@ -280,7 +301,7 @@ impl PollFailure {
             Self::Tls { .. } => "tls",
             Self::Timeout { .. } => "timeout",
             Self::Status { .. } => "status",
-            Self::Protocol { .. } => "protocol",
+            Self::Protocol { .. } | Self::Broken { .. } => "protocol",
             Self::TooLarge { .. } => "too_large",
             Self::Parse { .. } => "parse",
             Self::SampleLimit { .. } => "sample_limit",

@@ -81,8 +81,8 @@ impl Booker {
 
     /// Notes the gauges that a target will have, so that they are unknown when it never answers.
     fn expect(&mut self, target: &Target) {
-        let gauges = target.series().iter().filter(|(_, kind, ..)| *kind == Kind::Gauge);
-        self.seen = gauges.map(|(name, ..)| self.own(name)).collect();
+        let ours = |theirs: &Labels| target_labels(theirs, &self.labels, false);
+        self.seen = target.gauges().iter().map(ours).collect();
     }
 
     /// Returns the labels of a series of ours about the target.

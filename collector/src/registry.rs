@@ -4,7 +4,7 @@ use noroshi_model::{Batch, GraphTemplate, Kind, MetricMeta, Timestamp};
 
 use crate::poll::PollFailure;
 use crate::reading::Reading;
-use crate::{nginx, prometheus};
+use crate::{apache, memcached, nginx, prometheus};
 
 /// A poller as the rest of the house sees it.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct DefaultCheck {
 
 /// Returns all pollers.
 pub fn registry() -> &'static [PollerInfo] {
-    const POLLERS: [PollerInfo; 2] = [nginx::INFO, prometheus::INFO];
+    const POLLERS: [PollerInfo; 4] = [apache::INFO, memcached::INFO, nginx::INFO, prometheus::INFO];
     &POLLERS
 }
 

@@ -48,7 +48,7 @@ impl Connection {
 
     /// Connects to the first address of the name that takes the connection.
     pub(super) async fn open(url: &Url, tls: Option<&Tls>) -> Result<Self, PollFailure> {
-        let stream = connect(url).await?;
+        let stream = open_tcp(&url.host, url.port).await?;
         // Requests are one small packet; waiting for more to send would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -79,9 +79,10 @@ impl Connection {
     }
 }
 
-async fn connect(url: &Url) -> Result<TcpStream, PollFailure> {
-    let resolve = |source| PollFailure::Resolve { host: url.host.clone(), source };
-    let found = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
+/// Connects to the first address of a name that takes the connection.
+pub(crate) async fn open_tcp(host: &str, port: u16) -> Result<TcpStream, PollFailure> {
+    let resolve = |source| PollFailure::Resolve { host: host.to_owned(), source };
+    let found = tokio::net::lookup_host((host, port)).await;
     let addresses: Vec<SocketAddr> =
         found.map_err(|error| resolve(Some(error)))?.take(ADDRESSES_MAX).collect();
     let last = addresses.len().saturating_sub(1);

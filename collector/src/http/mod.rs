@@ -23,6 +23,9 @@ use crate::poll::PollFailure;
 use connect::Connection;
 use url::Url;
 
+pub(crate) use connect::open_tcp;
+pub(crate) use url::split_address;
+
 /// Where and how a page is reached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Endpoint<'a> {

@@ -63,6 +63,20 @@ impl Url {
     }
 }
 
+/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`. Errors: [`PollFailure::Config`].
+pub(crate) fn split_address(text: &str, usual_port: u16) -> Result<(String, u16), PollFailure> {
+    let url = Url::parse(&format!("http://{text}")).map_err(|_| PollFailure::Config {
+        reason: format!("{text:?} is no address; write it as HOST or HOST:PORT"),
+    })?;
+    let has_port = url.host_header() != url.bracketed() || text.ends_with(":80");
+    let is_alone = url.path == "/" && !text.contains('/');
+    if !is_alone {
+        let reason = format!("{text:?} has more than host and port");
+        return Err(PollFailure::Config { reason });
+    }
+    Ok((url.host, if has_port { url.port } else { usual_port }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +93,23 @@ mod tests {
             let url = Url::parse(text).unwrap();
             assert_eq!((url.host.as_str(), url.port, url.path.as_str()), (host, port, path));
             assert_eq!(url.host_header(), header);
+        }
+    }
+
+    #[test]
+    fn addresses_without_scheme_are_split() {
+        let cases = [
+            ("cache1", ("cache1", 11211)),
+            ("cache1:11212", ("cache1", 11212)),
+            ("cache1:80", ("cache1", 80)),
+            ("[::1]:5", ("::1", 5)),
+            ("[::1]", ("::1", 11211)),
+        ];
+        for (text, (host, port)) in cases {
+            assert_eq!(split_address(text, 11211).unwrap(), (host.to_owned(), port), "{text}");
+        }
+        for wrong in ["", "cache1:x", "cache1/x", "http://cache1", "me@cache1", "a b"] {
+            assert!(split_address(wrong, 11211).is_err(), "{wrong}");
         }
     }
 

@@ -96,12 +96,17 @@ fn a_failed_poll_is_down_and_its_gauges_are_unknown_even_the_first_time() {
             let mut booker = Booker::new(&spec);
             let failed: Result<Reading, _> = Err(PollFailure::Panicked);
             let batch = booker.book(at, Duration::from_millis(5), &failed, &spec.target);
-            let gauges = (poller.metas)().into_iter().filter(|meta| meta.kind == Kind::Gauge);
+            let declared = (poller.metas)();
             let own_up = format!("{}_up", poller.kind);
-            for meta in gauges.filter(|meta| meta.name != own_up) {
-                let sample = batch.samples.iter().find(|s| s.labels.name() == meta.name);
+            for labels in spec.target.gauges().iter().filter(|labels| labels.name() != own_up) {
+                let mut named = labels.to_builder();
+                let ours = named.set("instance", "web1").set("job", poller.kind).build();
+                let sample = batch.samples.iter().find(|sample| sample.labels == ours);
                 let value = sample.map(|sample| sample.value).unwrap();
-                assert!(noroshi_model::is_unknown(value), "{} is {value}", meta.name);
+                assert!(noroshi_model::is_unknown(value), "{ours} is {value}");
+                let is_gauge =
+                    |meta: &MetricMeta| meta.name == labels.name() && meta.kind == Kind::Gauge;
+                assert!(declared.iter().any(is_gauge), "{ours} is not declared as a gauge");
             }
             let up = batch.samples.iter().find(|s| s.labels.name() == "up").unwrap();
             assert_eq!((up.value, up.labels.get("instance")), (0.0, Some("web1")));

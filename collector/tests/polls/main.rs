@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, which clippy does not see")]
 
 mod failures;
+mod real_apache;
+mod real_memcached;
 mod real_nginx;
 mod running;
 mod support;

@@ -1,28 +1,21 @@
 //! A real nginx: what its page says, when it stops, when it is back.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{PATIENCE, Shelf, WallClock, value};
+use crate::support::{PATIENCE, Service, Shelf, WallClock, free_port, value};
 use noroshi_collector::{Collector, PollSpec, Target, nginx};
 use noroshi_model::is_unknown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// nginx with `stub_status` on a port of 127.0.0.1; it ends when it is dropped.
+/// nginx with `stub_status` on a port of 127.0.0.1.
 struct Nginx {
-    process: Child,
+    _service: Service,
     port: u16,
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
 }
 
 impl Nginx {
@@ -39,21 +32,9 @@ impl Nginx {
         );
         let file = folder.join("nginx.conf");
         std::fs::write(&file, config).unwrap();
-        let process = Command::new("/usr/sbin/nginx")
-            .arg("-c")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nginx is needed: apt-get install -y nginx-light");
-        let nginx = Self { process, port };
-        let waiting = async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("nginx did not begin to listen");
-        nginx
+        let mut command = Command::new("/usr/sbin/nginx");
+        let service = Service::start(command.arg("-c").arg(&file), port, "nginx-light").await;
+        Self { _service: service, port }
     }
 
     /// Asks for a page that is not there, on a connection that then stays open.
@@ -65,10 +46,6 @@ impl Nginx {
         assert_eq!(&answer, b"HTTP/1.1 404");
         stream
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn series(name: &str) -> String {

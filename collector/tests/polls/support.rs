@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use noroshi_model::seam::Accepted;
 use noroshi_model::{Batch, BoxFuture, Clock, Refused, Sample, Sink, Timestamp};
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -91,6 +92,39 @@ impl Sink for Shelf {
 pub(crate) fn value(batch: &Batch, series: &str) -> Option<f64> {
     let is_meant = |sample: &&Sample| sample.labels.to_string() == series;
     batch.samples.iter().find(is_meant).map(|sample| sample.value)
+}
+
+/// A service of the machine, started for a test; it ends when it is dropped.
+pub(crate) struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Service {
+    /// Starts a program and waits until it listens; `package` is what to install when it is missing.
+    pub(crate) async fn start(command: &mut Command, port: u16, package: &str) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|error| {
+            panic!("{command:?} cannot start ({error}): apt-get install -y {package}")
+        });
+        let service = Self(child);
+        let waiting = async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the service did not begin to listen");
+        service
+    }
+}
+
+/// Returns a port of 127.0.0.1 that nothing listens on.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// What a served page is: status, content type, body.
