@@ -7,7 +7,8 @@
 use std::time::{Duration, Instant};
 
 use noroshi_expr::{Engine, MemorySeries, parse};
-use noroshi_model::{Labels, Matcher, Select, SeriesSource, Timestamp};
+use noroshi_model::seam::{RowSegment, Segment};
+use noroshi_model::{Labels, Matcher, Select, SeriesData, SeriesSource, Timestamp};
 
 const SERIES: usize = 1_000;
 const SAMPLES: i64 = 360;
@@ -46,6 +47,17 @@ fn main() {
         samples_max: usize::MAX,
     };
     report("(copying the samples)", 0, || source.select(&request).map(|found| found.len()).is_ok());
+    let day = 86_400;
+    let year = Timestamp::from_secs(365 * day);
+    for query in ["avg_over_time(year[1d])", "rate(year[1d])", "year"] {
+        let Ok(expr) = parse(query) else { continue };
+        let step_of = Duration::from_secs(day.unsigned_abs());
+        let span = (Timestamp::from_secs(day), year);
+        let of_year = |query: &str| format!("{query}: one series, a year of rows of 1 h");
+        report(&of_year(query), day.unsigned_abs(), || {
+            engine.range(&source, &expr, span, step_of).is_ok()
+        });
+    }
     for (query, step) in QUERIES {
         let Ok(expr) = parse(query) else { continue };
         let step_of = Duration::from_secs(step);
@@ -85,5 +97,24 @@ fn source() -> MemorySeries {
         });
         source.add(&labels, samples);
     }
+    source.insert(SeriesData {
+        labels: Labels::new([("__name__", "year")]),
+        segments: vec![Segment::Rows(rows_of_a_year())],
+    });
     source
+}
+
+fn rows_of_a_year() -> RowSegment {
+    let hours = 365 * 24;
+    let column = |of: fn(f64) -> f64| (1..=hours).map(|hour| of(f64::from(hour))).collect();
+    RowSegment {
+        step: 3_600_000,
+        at: (1..=i64::from(hours)).map(|hour| hour * 3_600_000).collect(),
+        min: column(|hour| hour - 1.0),
+        max: column(|hour| hour),
+        sum: column(|hour| 360.0 * (hour - 0.5)),
+        last: column(|hour| hour),
+        count: column(|_| 360.0),
+        increase: column(|_| 1.0),
+    }
 }

@@ -64,23 +64,48 @@ impl Sum {
     }
 
     pub(crate) fn of(values: &[f64]) -> f64 {
-        // Four sums at once: one would wait for its own last addition.
-        let (mut sums, mut lost) = ([0.0; 4], [0.0; 4]);
-        let chunks = values.chunks_exact(4);
+        let mut lanes = Lanes::default();
+        let chunks = values.chunks_exact(LANES);
         let rest = chunks.remainder();
         for chunk in chunks {
-            for lane in 0..4 {
-                let total = sums[lane] + chunk[lane];
-                let added = total - sums[lane];
-                lost[lane] += (sums[lane] - (total - added)) + (chunk[lane] - added);
-                sums[lane] = total;
-            }
+            lanes.add(std::array::from_fn(|lane| chunk[lane]));
         }
-        let mut sum = Self { sum: sums[0], lost: lost.iter().sum() };
-        for value in sums[1..].iter().chain(rest) {
+        let mut sum = lanes.total();
+        for value in rest {
             sum.add(*value);
         }
         sum.total()
+    }
+}
+
+/// How many sums [`Lanes`] makes at once.
+pub(crate) const LANES: usize = 4;
+
+/// Several sums at once: one alone would wait for its own last addition.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lanes {
+    sum: [f64; LANES],
+    lost: [f64; LANES],
+}
+
+impl Lanes {
+    #[inline]
+    pub(crate) fn add(&mut self, values: [f64; LANES]) {
+        for (lane, value) in values.iter().enumerate() {
+            let total = self.sum[lane] + value;
+            let added = total - self.sum[lane];
+            self.lost[lane] += (self.sum[lane] - (total - added)) + (value - added);
+            self.sum[lane] = total;
+        }
+    }
+
+    /// Returns the sum of all lanes, to which more may be added.
+    pub(crate) fn total(self) -> Sum {
+        let mut sum = Sum { sum: self.sum[0], lost: self.lost.iter().sum() };
+        for lane in &self.sum[1..] {
+            sum.add(*lane);
+        }
+        sum
     }
 }
 

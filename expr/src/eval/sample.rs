@@ -4,7 +4,7 @@
 
 use noroshi_model::UNKNOWN;
 
-use super::math::{self, Sum};
+use super::math::{self, LANES, Lanes, Sum};
 use crate::function::Window;
 
 /// The samples of one window; at least one, none unknown.
@@ -163,13 +163,24 @@ fn regression(slice: &Slice<'_>, origin: i64) -> (f64, f64) {
         return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
     let n = slice.value.len() as f64;
-    let [mut x, mut y, mut xy, mut xx] = [Sum::default(); 4];
-    for (at, value) in slice.at.iter().zip(slice.value) {
-        let seconds = (at - origin) as f64 / 1000.0;
-        x.add(seconds);
-        y.add(*value);
-        xy.add(seconds * value);
-        xx.add(seconds * seconds);
+    let seconds = |index: usize| (slice.at[index] - origin) as f64 / 1000.0;
+    let [mut x, mut y, mut xy, mut xx] = [Lanes::default(); 4];
+    let whole = slice.value.len() / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        let at: [f64; LANES] = std::array::from_fn(|lane| seconds(start + lane));
+        let value: [f64; LANES] = std::array::from_fn(|lane| slice.value[start + lane]);
+        x.add(at);
+        y.add(value);
+        xy.add(std::array::from_fn(|lane| at[lane] * value[lane]));
+        xx.add(at.map(|at| at * at));
+    }
+    let (mut x, mut y, mut xy, mut xx) = (x.total(), y.total(), xy.total(), xx.total());
+    for index in whole..slice.value.len() {
+        let (at, value) = (seconds(index), slice.value[index]);
+        x.add(at);
+        y.add(value);
+        xy.add(at * value);
+        xx.add(at * at);
     }
     let (x, y, xy, xx) = (x.total(), y.total(), xy.total(), xx.total());
     let slope = (xy - x * y / n) / (xx - x * x / n);

@@ -96,23 +96,25 @@ impl Context<'_> {
             return Err(EvalError::BadArgument("expected a range vector".to_owned()));
         };
         let parameters = self.parameters(grid, call, window)?;
-        let windows = self.windows(grid, range, need)?;
+        let mut windows = self.windows(grid, range, need)?;
         self.check_size(windows.series.len(), grid)?;
         let mut columns = Vec::with_capacity(windows.series.len());
-        for points in &windows.series {
+        // Each series is freed as soon as it is computed: the next one's column takes its memory.
+        for points in std::mem::take(&mut windows.series) {
             self.check_time()?;
             let values = match &points.rows {
-                None => slide(&windows, points, window, (grid, &parameters)),
+                None => slide(&windows, &points, window, (grid, &parameters)),
                 Some(archived) => {
                     let mut seen = rows::Seen::default();
-                    let sliding = rows::Sliding { windows: &windows, points, rows: archived };
+                    let sliding =
+                        rows::Sliding { windows: &windows, points: &points, rows: archived };
                     let values = sliding.values(window, (grid, &parameters), &mut seen);
                     self.warn_of_rows(&seen, call, range, windows.range);
                     values
                 }
             };
             let labels = if window.keeps_name() {
-                points.labels.clone()
+                points.labels
             } else {
                 labels::without_name(&points.labels)
             };
