@@ -159,7 +159,7 @@ fn read(page: &[u8]) -> Result<Reading, PollFailure> {
 }
 
 fn graphs() -> Vec<GraphTemplate> {
-    let of_host = r#"instance=$instance,job="apache""#;
+    let of_host = r#"instance="$instance",job="apache""#;
     let line =
         |expr: String, legend: &str, style| GraphLine { expr, legend: legend.to_owned(), style };
     let graph = |id: &str, title: &str, unit: &str, lines| GraphTemplate {
@@ -208,7 +208,7 @@ fn graphs() -> Vec<GraphTemplate> {
 }
 
 fn checks() -> Vec<DefaultCheck> {
-    let of_host = r#"instance=$instance,job="apache""#;
+    let of_host = r#"instance="$instance",job="apache""#;
     let busy = format!(r#"apache_workers{{{of_host},state="busy"}}"#);
     let slots = format!("sum(apache_scoreboard{{{of_host}}})");
     vec![

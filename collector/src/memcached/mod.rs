@@ -178,7 +178,7 @@ fn read(answer: &[u8]) -> Result<Reading, PollFailure> {
 }
 
 fn graphs() -> Vec<GraphTemplate> {
-    let of_host = r#"instance=$instance,job="memcached""#;
+    let of_host = r#"instance="$instance",job="memcached""#;
     let line =
         |expr: String, legend: &str, style| GraphLine { expr, legend: legend.to_owned(), style };
     let graph = |id: &str, title: &str, unit: &str, max, lines| GraphTemplate {
@@ -225,7 +225,7 @@ fn graphs() -> Vec<GraphTemplate> {
 }
 
 fn checks() -> Vec<DefaultCheck> {
-    let of_host = r#"instance=$instance,job="memcached""#;
+    let of_host = r#"instance="$instance",job="memcached""#;
     let plain = |name: &str| format!("memcached_{name}{{{of_host}}}");
     vec![
         DefaultCheck {

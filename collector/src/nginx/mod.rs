@@ -128,7 +128,7 @@ fn read(page: &[u8]) -> Result<Reading, PollFailure> {
 
 fn graphs() -> Vec<GraphTemplate> {
     let line = |expr: &str, legend: &str, style| GraphLine {
-        expr: format!("{expr}{{instance=$instance,job=\"nginx\"}}"),
+        expr: format!("{expr}{{instance=\"$instance\",job=\"nginx\"}}"),
         legend: legend.to_owned(),
         style,
     };
@@ -176,7 +176,7 @@ fn graphs() -> Vec<GraphTemplate> {
 }
 
 fn checks() -> Vec<DefaultCheck> {
-    let of = |name: &str| format!("{name}{{instance=$instance,job=\"nginx\"}}");
+    let of = |name: &str| format!("{name}{{instance=\"$instance\",job=\"nginx\"}}");
     let (accepted, handled) = (of("nginx_connections_accepted"), of("nginx_connections_handled"));
     vec![
         DefaultCheck {

@@ -73,7 +73,7 @@ fn graphs_and_checks_speak_of_declared_series() {
         for expr in of_graphs.map(|line| line.expr).chain(of_checks) {
             let is_known = expr.contains("up{") || declared.iter().any(|name| expr.contains(name));
             assert!(is_known, "{kind}: {expr} speaks of no series of it");
-            assert!(expr.contains("instance=$instance"), "{kind}: {expr} is not of one host");
+            assert!(expr.contains(r#"instance="$instance""#), "{kind}: {expr} is not of one host");
         }
         let ids: BTreeSet<_> = (poller.graphs)().into_iter().map(|graph| graph.id).collect();
         assert_eq!(ids.len(), (poller.graphs)().len(), "{kind}: a graph's id is there twice");

@@ -4,6 +4,7 @@
 
 mod failures;
 mod real_apache;
+mod real_exporter;
 mod real_memcached;
 mod real_nginx;
 mod running;
