@@ -16,9 +16,9 @@ use super::client::{Client, Receipt, SendError};
 use super::counters::{Counters, DropReason, FailureKind};
 use super::queue::{Parcel, Queue};
 
-/// Most bytes of compressed frames in one body, but for a single frame that has more. Some seconds
-/// on a slow line; a failure repeats no more than this.
-const BODY_BYTES_MAX: usize = 512 << 10;
+/// Most bytes of compressed frames in one body, but for a single frame that has more. A second on a
+/// slow line; a failure repeats no more than this, and no more than a few of it are in memory.
+const BODY_BYTES_MAX: usize = 128 << 10;
 
 /// Most frames in one body; decompressed they stay far below what a server reads.
 const FRAMES_MAX: usize = 256;
@@ -100,7 +100,11 @@ impl Delivery {
     fn begin(&mut self) -> Option<Sending> {
         let parcel = self.queue.front(self.frames_max, BODY_BYTES_MAX)?;
         let mut client = self.client.take()?;
-        let body = frame::encode_body(self.clock.now(), &parcel.frames.concat());
+        let mut body = frame::encode_body(self.clock.now(), &[]);
+        body.reserve_exact(parcel.frames.iter().map(Vec::len).sum());
+        for frame in &parcel.frames {
+            body.extend_from_slice(frame);
+        }
         let body_bytes = body.len();
         Some(Box::pin(async move {
             let result = client.send(Bytes::from(body)).await;

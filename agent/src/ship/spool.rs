@@ -12,7 +12,7 @@ use super::pack;
 
 /// Largest file, in bytes: the unit in which the oldest are given up, and what is in memory while
 /// it is sent.
-const FILE_BYTES_MAX: u64 = 256 << 10;
+const FILE_BYTES_MAX: u64 = 128 << 10;
 
 /// At least so many files fit, so that giving one up is not giving up everything.
 const FILES_MIN: u64 = 16;
