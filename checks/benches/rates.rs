@@ -124,9 +124,8 @@ async fn rate(name: &str, count: usize, probe: Probe) {
     let per_second = done as f64 / begun.elapsed().as_secs_f64();
     let counts = checks.counts().checks;
     println!(
-        "{name}: {per_second:.0} of {count} checks/s ({} ok, {} not)",
-        counts.ok,
-        count as u64 - counts.ok
+        "{name}: {per_second:.0} of {count} checks/s ({} ok, {} critical, {} not yet run)",
+        counts.ok, counts.critical, counts.pending
     );
     stop.cancel();
     running.await.unwrap();

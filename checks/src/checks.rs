@@ -15,8 +15,10 @@ use crate::board::{Applied, Board, all_to_wall, to_wall};
 use crate::log;
 use crate::record::StateError;
 use crate::run::{Runner, from_outside};
+use crate::samples;
 use crate::schedule::Steady;
 use crate::spec::Site;
+use crate::stats::{Counters, Stats, count};
 use crate::view::{CheckView, Counts, HostView};
 use crate::writer::{Message, Writer};
 
@@ -54,6 +56,7 @@ pub struct Checks {
     /// There is something to write that came by no message.
     to_write: Arc<Notify>,
     engine: Engine,
+    counters: Arc<Counters>,
 }
 
 impl Checks {
@@ -72,6 +75,7 @@ impl Checks {
             due: Arc::default(),
             to_write: Arc::default(),
             engine: Engine::default(),
+            counters: Arc::default(),
             deps,
         }))
     }
@@ -98,6 +102,7 @@ impl Checks {
             updates: self.updates.clone(),
             due: Arc::clone(&self.due),
             to_write: Arc::clone(&self.to_write),
+            counters: Arc::clone(&self.counters),
         };
         let runner = Runner {
             deps: self.deps.clone(),
@@ -106,6 +111,7 @@ impl Checks {
             messages: self.messages.clone(),
             due: Arc::clone(&self.due),
             engine: self.engine.clone(),
+            counters: Arc::clone(&self.counters),
         };
         // The writer ends after the runner, so that it takes the last results.
         let writer_stop = CancellationToken::new();
@@ -150,6 +156,12 @@ impl Checks {
     pub fn problems(&self) -> Vec<CheckView> {
         let problems = self.board.lock().problems();
         all_to_wall(problems, self.now(), self.steady.now())
+    }
+
+    /// Tells what the room knows of itself.
+    pub fn stats(&self) -> Stats {
+        let waiting = self.messages.max_capacity() - self.messages.capacity();
+        self.counters.read(waiting)
     }
 
     /// Counts hosts and checks by status.
@@ -199,12 +211,15 @@ impl Checks {
 
     /// Takes a result in that somebody else found. Ready when it is durable.
     pub async fn submit(&self, result: PassiveResult) -> Result<(), ActionError> {
+        let counters = Arc::clone(&self.counters);
         self.act(move |board, now, steady| {
             let result = from_outside(result, now)?;
             if !board.entries.contains_key(&result.id) {
                 return Err(ActionError::NoSuchCheck { id: result.id });
             }
+            samples::add(&mut board.out.samples, &result, &[]);
             board.take_result(&result, None, now, steady);
+            count(&counters.results, 1);
             Ok(())
         })
         .await

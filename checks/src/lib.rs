@@ -88,9 +88,11 @@ pub mod plugin;
 mod probe;
 mod record;
 mod run;
+mod samples;
 mod schedule;
 mod spec;
 mod state;
+mod stats;
 mod step;
 mod view;
 mod writer;
@@ -107,6 +109,7 @@ pub use probe::{
 };
 pub use record::StateError;
 pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Site, Timing};
+pub use stats::Stats;
 pub use view::{
     AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostCounts,
     HostView,

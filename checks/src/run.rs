@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -19,6 +20,7 @@ use crate::checks::Deps;
 use crate::plugin::understand_passive;
 use crate::probe::{Finding, Probe, dns, http, icmp, look_passive, look_plugin, ntp, tcp, tls};
 use crate::schedule::Steady;
+use crate::stats::Counters;
 use crate::writer::Message;
 
 /// How many runs are under way at most, when there are files enough for them.
@@ -43,6 +45,7 @@ pub(crate) struct Runner {
     pub(crate) messages: mpsc::Sender<Message>,
     pub(crate) due: Arc<Notify>,
     pub(crate) engine: Engine,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// What every run uses.
@@ -83,6 +86,7 @@ impl Runner {
             for job in jobs {
                 runs.spawn(run_one(Arc::clone(&tools), job));
             }
+            self.counters.runs_under_way.store(runs.len() as u64, Ordering::Relaxed);
             let is_full = runs.len() >= runs_max;
             let wake = match earliest {
                 Some(due) if !is_full => self.steady.instant(due),

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use noroshi_model::{
-    Batch, CheckId, CheckResult, Kind, Labels, MetricMeta, RecordBatch, Sample, Timestamp,
-};
+use noroshi_model::{Batch, CheckId, CheckResult, RecordBatch, Sink, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
@@ -15,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::board::{Board, HandlerCall, Out};
 use crate::checks::Deps;
 use crate::handler;
-use crate::probe::{Finding, Measure, chain};
+use crate::probe::{Finding, chain};
+use crate::samples;
 use crate::schedule::Steady;
+use crate::stats::{Counters, count};
 
 /// How many messages are taken in one commit.
 const BATCH_MAX: usize = 512;
@@ -57,13 +57,13 @@ pub(crate) struct Writer {
     pub(crate) updates: broadcast::Sender<CheckId>,
     pub(crate) due: Arc<Notify>,
     pub(crate) to_write: Arc<Notify>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// What of one round is done after the commit.
 #[derive(Default)]
 struct Round {
     replies: Vec<Box<dyn FnOnce() + Send>>,
-    samples: Vec<Sample>,
 }
 
 /// Where it goes that is not committed here.
@@ -78,7 +78,7 @@ impl Writer {
         let (samples, publishing) = mpsc::channel(SAMPLES_MAX);
         let (handlers, handling) = mpsc::channel(HANDLERS_WAITING_MAX);
         let mut tasks = JoinSet::new();
-        tasks.spawn(publish(Arc::clone(&self.deps.sink), publishing));
+        tasks.spawn(publish(Arc::clone(&self.deps.sink), publishing, Arc::clone(&self.counters)));
         tasks.spawn(handler::run_all(
             handling,
             HANDLERS_MAX,
@@ -128,7 +128,8 @@ impl Writer {
         for message in messages.drain(..) {
             match message {
                 Message::Result(result, finding) => {
-                    add_samples(&mut round.samples, &result, &finding.measures);
+                    count(&self.counters.results, 1);
+                    samples::add(&mut board.out.samples, &result, &finding.measures);
                     board.take_result(&result, finding.over, now, steady);
                 }
                 Message::Act(action) => round.replies.push(action(&mut board, now, steady)),
@@ -160,14 +161,16 @@ impl Writer {
         for call in out.handlers {
             let id = call.id.clone();
             if outlets.handlers.try_send(call).is_err() {
+                count(&self.counters.handlers_dropped, 1);
                 tracing::error!(check = %id, "event handler not run: too many wait");
             }
         }
-        if !round.samples.is_empty() {
-            let batch = Batch { samples: round.samples, metas: metas(), ..Batch::default() };
-            let count = batch.samples.len();
+        if !out.samples.is_empty() {
+            let batch = Batch { samples: out.samples, metas: samples::metas(), ..Batch::default() };
+            let samples = batch.samples.len();
             if outlets.samples.try_send(batch).is_err() {
-                tracing::warn!(samples = count, "performance data dropped: the store is behind");
+                count(&self.counters.samples_dropped, samples);
+                tracing::warn!(samples, "performance data dropped: the store is behind");
             }
         }
     }
@@ -183,6 +186,7 @@ impl Writer {
             match committed {
                 Ok(Ok(())) => return true,
                 Ok(Err(error)) => {
+                    count(&self.counters.commits_failed, 1);
                     tracing::error!(error = chain(&error), "cannot write states and events");
                 }
                 Err(error) => tracing::error!(%error, "writing states and events panicked"),
@@ -210,64 +214,12 @@ impl Writer {
 }
 
 /// Hands performance data to the store, one batch after the other.
-async fn publish(sink: Arc<dyn noroshi_model::Sink>, mut batches: mpsc::Receiver<Batch>) {
+async fn publish(sink: Arc<dyn Sink>, mut batches: mpsc::Receiver<Batch>, counters: Arc<Counters>) {
     while let Some(batch) = batches.recv().await {
+        let samples = batch.samples.len();
         if let Err(error) = sink.submit(batch).await {
-            tracing::warn!(reason = error.as_str(), "performance data not taken");
+            count(&counters.samples_dropped, samples);
+            tracing::warn!(samples, reason = error.as_str(), "performance data not taken");
         }
     }
-}
-
-/// Adds the samples of one result: its status, its performance data, its times.
-fn add_samples(samples: &mut Vec<Sample>, result: &CheckResult, measures: &[Measure]) {
-    let check = result.id.check.as_deref().unwrap_or("");
-    let instance = &*result.id.host;
-    let mut add = |name: &str, further: &[(&str, &str)], value: f64| {
-        let own = [("__name__", name), ("instance", instance), ("check", check)];
-        let labels = Labels::new(own.iter().chain(further).copied());
-        samples.push(Sample { labels, at: result.finished, value });
-    };
-    add("noroshi_check_status", &[], f64::from(result.status.code()));
-    if result.origin == noroshi_model::Origin::Active {
-        let run_time = result.finished.since(result.started);
-        add("noroshi_check_run_seconds", &[], run_time.as_secs_f64());
-        add("noroshi_check_latency_seconds", &[], result.latency.as_secs_f64());
-    }
-    for item in &result.perfdata {
-        let value = item.value.unwrap_or(noroshi_model::UNKNOWN);
-        add("noroshi_perfdata", &[("label", &item.label), ("unit", item.unit.as_str())], value);
-    }
-    for measure in measures {
-        match measure.label {
-            Some(label) => add(measure.name, &[label], measure.value),
-            None => add(measure.name, &[], measure.value),
-        }
-    }
-}
-
-/// Describes the series that checks write.
-fn metas() -> Vec<MetricMeta> {
-    let meta = |name: &str, unit: &str, help: &str| MetricMeta {
-        name: name.to_owned(),
-        kind: Kind::Gauge,
-        unit: unit.to_owned(),
-        help: help.to_owned(),
-    };
-    vec![
-        meta(
-            "noroshi_check_status",
-            "",
-            "What a check found: 0 OK, 1 warning, 2 critical, 3 unknown.",
-        ),
-        meta("noroshi_check_run_seconds", "seconds", "How long the run of a check took."),
-        meta("noroshi_check_latency_seconds", "seconds", "How late the run of a check began."),
-        meta(
-            "noroshi_perfdata",
-            "",
-            "Performance data of a check, in the base unit of label unit.",
-        ),
-        meta("probe_success", "", "Whether a probe found what it should: 1 or 0."),
-        meta("probe_duration_seconds", "seconds", "How long a probe took."),
-        meta("probe_http_duration_seconds", "seconds", "How long a phase of an HTTP probe took."),
-    ]
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use noroshi_model::time::millis;
-use noroshi_model::{CheckId, RecordBatch, Records, Status, Timestamp};
+use noroshi_model::{CheckId, RecordBatch, Records, Sample, Status, Timestamp};
 
 use crate::log::EventLog;
 use crate::macros::{Facts, Macros};
@@ -94,6 +94,8 @@ pub(crate) struct Out {
     pub(crate) batch: RecordBatch,
     pub(crate) updated: BTreeSet<CheckId>,
     pub(crate) handlers: Vec<HandlerCall>,
+    /// What the results become in the store.
+    pub(crate) samples: Vec<Sample>,
     /// Newest event in `batch`.
     pub(crate) newest: Option<u64>,
     /// Something is due earlier than before.

@@ -102,6 +102,24 @@ async fn a_problem_is_soft_then_hard_then_over_and_a_restart_knows_all_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_handed_in_becomes_series_too() {
+    let house = House::start(site(vec![passive("web1/job")]));
+    submit(&house, "web1/job", Status::Warning, "slow | time=3s;2;5").await;
+    assert_eq!(house.checks.stats().results, 1);
+    let series = std::sync::Arc::clone(&house.series);
+    house.stop().await;
+    let perfdata = series.newest("noroshi_perfdata");
+    let labels = perfdata[0].0.to_string();
+    assert_eq!(
+        labels,
+        r#"noroshi_perfdata{check="job",instance="web1",label="time",unit="seconds"}"#
+    );
+    assert_eq!(perfdata[0].1, 3.0);
+    assert_eq!(series.newest("noroshi_check_status")[0].1, 1.0);
+    assert!(series.newest("noroshi_check_run_seconds").is_empty(), "nobody here ran it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_problem_is_acknowledged_and_others_are_not() {
     let house = House::start(site(vec![passive("web1/job")]));
     let id = CheckId::parse("web1/job");

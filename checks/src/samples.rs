@@ -1,0 +1,59 @@
+//! The series that checks write: what a result becomes in the store.
+
+use noroshi_model::{CheckResult, Kind, Labels, MetricMeta, Origin, Sample, UNKNOWN};
+
+use crate::probe::Measure;
+
+/// Adds the samples of one result: its status, its performance data, its times.
+pub(crate) fn add(samples: &mut Vec<Sample>, result: &CheckResult, measures: &[Measure]) {
+    let check = result.id.check.as_deref().unwrap_or("");
+    let instance = &*result.id.host;
+    let mut add = |name: &str, further: &[(&str, &str)], value: f64| {
+        let own = [("__name__", name), ("instance", instance), ("check", check)];
+        let labels = Labels::new(own.iter().chain(further).copied());
+        samples.push(Sample { labels, at: result.finished, value });
+    };
+    add("noroshi_check_status", &[], f64::from(result.status.code()));
+    if result.origin == Origin::Active {
+        let run_time = result.finished.since(result.started);
+        add("noroshi_check_run_seconds", &[], run_time.as_secs_f64());
+        add("noroshi_check_latency_seconds", &[], result.latency.as_secs_f64());
+    }
+    for item in &result.perfdata {
+        let value = item.value.unwrap_or(UNKNOWN);
+        add("noroshi_perfdata", &[("label", &item.label), ("unit", item.unit.as_str())], value);
+    }
+    for measure in measures {
+        match measure.label {
+            Some(label) => add(measure.name, &[label], measure.value),
+            None => add(measure.name, &[], measure.value),
+        }
+    }
+}
+
+/// Describes the series that checks write.
+pub(crate) fn metas() -> Vec<MetricMeta> {
+    let meta = |name: &str, unit: &str, help: &str| MetricMeta {
+        name: name.to_owned(),
+        kind: Kind::Gauge,
+        unit: unit.to_owned(),
+        help: help.to_owned(),
+    };
+    vec![
+        meta(
+            "noroshi_check_status",
+            "",
+            "What a check found: 0 OK, 1 warning, 2 critical, 3 unknown.",
+        ),
+        meta("noroshi_check_run_seconds", "seconds", "How long the run of a check took."),
+        meta("noroshi_check_latency_seconds", "seconds", "How late the run of a check began."),
+        meta(
+            "noroshi_perfdata",
+            "",
+            "Performance data of a check, in the base unit of label unit.",
+        ),
+        meta("probe_success", "", "Whether a probe found what it should: 1 or 0."),
+        meta("probe_duration_seconds", "seconds", "How long a probe took."),
+        meta("probe_http_duration_seconds", "seconds", "How long a phase of an HTTP probe took."),
+    ]
+}
