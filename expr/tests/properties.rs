@@ -235,6 +235,35 @@ proptest! {
         prop_assert_eq!(again, Ok(expr.to_string()), "what is written is read as the same");
     }
 
+    /// Pieces of the language in any order, and any characters between them.
+    #[test]
+    fn any_text_is_read_or_refused_with_its_place(
+        pieces in prop::collection::vec(prop_oneof![
+            8 => one_of(&[
+                "a", "sum", "rate", "(", ")", "{", "}", "[", "]", "5m", "1", "0x", ".", "1e", "\"x\"",
+                "\"", "'", "`", "\\", "\\u12", "=", "=~", "!=", "!", ",", ":", "@", "offset", "by",
+                "on", "group_left", "bool", "-", "+", "^", "and", "inf", "start()", " ", "\n", "#",
+                "b{c=\"d\"}", "e[5m]", "topk(1, f)", "unless", "9999999999999999999y", "\"\\x",
+            ]),
+            1 => any::<char>().prop_map(String::from),
+        ], 0..12),
+    ) {
+        let text = pieces.concat();
+        match parse(&text) {
+            Ok(expr) => {
+                let again = parse(&expr.to_string()).map(|again| again.to_string());
+                prop_assert_eq!(again, Ok(expr.to_string()), "{}", text);
+            }
+            Err(error) => {
+                let position = error.position;
+                prop_assert!(text.is_char_boundary(position.offset), "{text:?}: {error}");
+                let lines = text[..position.offset].matches('\n').count() + 1;
+                prop_assert_eq!(position.line, lines, "{}", text);
+                prop_assert!(position.column >= 1 && !error.message.is_empty());
+            }
+        }
+    }
+
     /// Whole rows tell exactly what their samples tell.
     #[test]
     fn archived_rows_mean_what_their_samples_mean(
