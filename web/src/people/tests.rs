@@ -1,3 +1,5 @@
+//! People over records in memory.
+
 use std::time::Duration;
 
 use noroshi_model::seam::{ManualClock, MemoryRecords};
