@@ -67,11 +67,11 @@ fn responses(route: &Route) -> Json {
     let mut responses = json!({
         "default": { "description": "It was not done, and why", "content": error },
     });
-    match content(route.answer, &[]) {
-        Some(content) => {
-            responses["200"] = json!({ "description": "Done", "content": content });
-        }
-        None => responses["204"] = json!({ "description": "Done" }),
+    let content = content(route.answer, &[]);
+    let status = route.status.unwrap_or(if content.is_some() { 200 } else { 204 }).to_string();
+    responses[&status] = json!({ "description": "Done" });
+    if let Some(content) = content {
+        responses[&status]["content"] = content;
     }
     responses
 }

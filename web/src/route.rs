@@ -108,6 +108,8 @@ pub(crate) struct Route {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) request: Body,
     pub(crate) answer: Body,
+    /// The status of success; `None`: 200 with an answer, 204 without.
+    pub(crate) status: Option<u16>,
     /// Whether the answer goes on until somebody ends it: no limit of time.
     pub(crate) is_stream: bool,
     /// Most bytes of the request's body.
@@ -134,6 +136,7 @@ impl Route {
             parameters: Vec::new(),
             request: Body::Empty,
             answer: Body::Empty,
+            status: None,
             is_stream: false,
             body_bytes_max: BODY_BYTES_MAX,
             handler: on(filter, handler),
@@ -190,6 +193,10 @@ impl Route {
 
     pub(crate) fn answer(self, answer: Body) -> Self {
         Self { answer, ..self }
+    }
+
+    pub(crate) fn status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
     }
 
     pub(crate) fn body_bytes_max(self, body_bytes_max: usize) -> Self {

@@ -46,10 +46,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes("token", Value::Text, "secret of a one-time sign-in link")
             .takes("next", Value::Text, "path to go to afterwards")
             .request(Body::Form)
-            .answer(Body::Other("text/html")),
+            .status(303),
         Route::post("/sign-out", Access::Viewer, leave)
             .summary("Ends the session: 303 to the sign-in page")
-            .answer(Body::Other("text/html")),
+            .status(303),
     ]
 }
 

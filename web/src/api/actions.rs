@@ -30,6 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/v1/actions/downtime", Access::Operator, downtime)
             .summary("Plans a downtime, from now if no start is given")
             .request(Body::Json("NewDowntime"))
+            .status(201)
             .answer(Body::Json("AddedDowntime")),
         Route::post("/api/v1/actions/cancel_downtime", Access::Operator, cancel_downtime)
             .summary("Ends a downtime, or does away with a planned one")

@@ -21,6 +21,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/v1/users", Access::Admin, add_user)
             .summary("Adds a user; without a password they come in by the link that is returned")
             .request(Body::Json("NewUser"))
+            .status(201)
             .answer(Body::Json("AddedUser")),
         Route::delete("/api/v1/users", Access::Admin, remove_user)
             .summary("Removes a user and ends their sessions")
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/v1/tokens", Access::Admin, add_token)
             .summary("Makes a token; its secret is shown this once")
             .request(Body::Json("NewToken"))
+            .status(201)
             .answer(Body::Json("AddedToken")),
         Route::delete("/api/v1/tokens", Access::Admin, revoke_token)
             .summary("Makes a token useless at once")

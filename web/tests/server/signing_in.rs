@@ -273,6 +273,34 @@ async fn requests_that_other_sites_make_are_refused() {
 }
 
 #[tokio::test]
+async fn what_is_made_is_described_with_its_status() {
+    let house = house_with_ada().await;
+    let token = house.token(Role::Admin);
+    let description = house.read("/api/v1/openapi.json").await;
+    let cases = [
+        ("/api/v1/users", json!({ "name": "bob", "role": "viewer" })),
+        ("/api/v1/tokens", json!({ "name": "grafana", "role": "viewer" })),
+        ("/api/v1/users/role", json!({ "name": "bob", "role": "operator" })),
+        ("/api/v1/users/sign-in-link", json!({ "name": "bob" })),
+        (
+            "/api/v1/actions/downtime",
+            json!({ "host": "web1", "duration_seconds": 60, "comment": "x" }),
+        ),
+        ("/api/v1/actions/comment", json!({ "host": "web1", "comment": "x" })),
+    ];
+    for (path, body) in cases {
+        let answer = house.post(path).token(&token).json(&body).send().await;
+        let described = &description["paths"][path]["post"]["responses"][answer.status.as_str()];
+        assert!(described.is_object(), "{path} answers {}: {}", answer.status, answer.text());
+        let schema = &described["content"]["application/json"]["schema"]["$ref"];
+        match schema.as_str() {
+            Some(schema) => crate::schema::check(&description, schema, &answer.json(), path),
+            None => assert!(answer.body.is_empty(), "{path}: {}", answer.text()),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_admin_manages_users_and_tokens() {
     let house = house_with_ada().await;
     let cookie = house.sign_in("ada", "analytical").await;
