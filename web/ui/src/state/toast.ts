@@ -14,12 +14,15 @@ export const toasts = signal<Toast[]>([]);
 /** How long one is shown, in milliseconds; a failure stays twice as long. */
 const SHOWN_MS = 4000;
 
+/** Older ones give way. */
+const TOASTS_MAX = 3;
+
 let nextId = 1;
 
 export function toast(text: string, isError = false): void {
   const id = nextId;
   nextId += 1;
-  toasts.value = [...toasts.value, { id, text, isError }];
+  toasts.value = [...toasts.value, { id, text, isError }].slice(-TOASTS_MAX);
   setTimeout(() => dismiss(id), isError ? SHOWN_MS * 2 : SHOWN_MS);
 }
 
