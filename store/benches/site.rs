@@ -192,6 +192,13 @@ fn main() {
         &select("node_thing0_total", 3600, Duration::from_mins(2), now),
     );
     println!("{:#?}", store.stats());
+    let killed = tempfile::tempdir_in(directory.path().parent().unwrap()).unwrap();
+    copy_folder(directory.path(), killed.path());
+    let before = Instant::now();
+    let config = StoreConfig { disk_bytes_max: Some(1 << 40), ..StoreConfig::default() };
+    let (copy, recovery) = Store::open(killed.path(), config, clock.clone()).unwrap();
+    println!("opened as a kill leaves it in {:?}: {recovery:?}", before.elapsed());
+    drop(copy);
     let before = Instant::now();
     store.checkpoint();
     println!("checkpoint in {:?}", before.elapsed());
@@ -207,6 +214,18 @@ fn main() {
     let before = Instant::now();
     let (_store, recovery) = open();
     println!("opened again in {:?}: {recovery:?}", before.elapsed());
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.metadata().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 /// Waits for all futures, in order; they were all started by the first poll of each.

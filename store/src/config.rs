@@ -96,7 +96,7 @@ impl Default for StoreConfig {
             disk_bytes_max: None,
             future_max: Duration::from_mins(10),
             heartbeat_intervals: 4,
-            journal_bytes_max: 64 << 20,
+            journal_bytes_max: 32 << 20,
             checkpoint_interval: Duration::from_mins(15),
         }
     }
@@ -316,7 +316,7 @@ mod tests {
         let plan = plan(&config, 3000);
         // 3,000 series x 1,000 rows x 1.5 bytes = 4,500,000 bytes = 4.3 extents, and one to write.
         assert_eq!(plan.archives[0].bytes, 6 << 20);
-        assert_eq!(plan.other_bytes, 2 * (64 << 20) + 2 * 3000 * 2048);
+        assert_eq!(plan.other_bytes, 2 * (32 << 20) + 2 * 3000 * 2048);
         assert_eq!(plan.bytes, plan.archives[0].bytes + plan.other_bytes);
     }
 }

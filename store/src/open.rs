@@ -113,9 +113,7 @@ pub(crate) fn open_parts(
     config.validate().map_err(OpenError::Config)?;
     let mut recovery = Recovery::default();
     let lock = prepare(directory, &mut recovery)?;
-    let loaded = checkpoint::load(&directory.join("checkpoint"))
-        .map_err(io_error("read the checkpoint in", directory))?;
-    let (engine, content) = open_catalogue(directory, loaded.as_ref(), &mut recovery)?;
+    let (loaded, (engine, catalogue)) = load(directory, &mut recovery)?;
     let records = Arc::new(RecordTable::new(Arc::clone(&engine)));
     let specs = config.closed_classes();
     let is_lost = loaded.is_none() && !has_first_segment(directory)?;
@@ -132,7 +130,7 @@ pub(crate) fn open_parts(
         config,
         clock,
         classes,
-        catalogue: RwLock::new(Catalogue::default()),
+        catalogue: RwLock::new(catalogue),
         table: Table::default(),
         journal,
         records,
@@ -154,7 +152,7 @@ pub(crate) fn open_parts(
         removed: Vec::new(),
         scratch: Scratch::default(),
     };
-    restore(&mut writer, content, loaded, is_lost, &mut recovery);
+    restore(&mut writer, loaded, is_lost, &mut recovery);
     let needed: Vec<u64> = numbers.into_iter().filter(|number| *number >= first_needed).collect();
     replay(&mut writer, &needed, &mut recovery)?;
     set_budget(&writer);
@@ -228,33 +226,83 @@ fn has_first_segment(directory: &Path) -> Result<bool, OpenError> {
     Ok(numbers.first().is_none_or(|first| *first == 1))
 }
 
-/// Opens the engine, or sets it aside and rebuilds it from the catalogue's log.
-fn open_catalogue(
+/// The catalogue, opened or rebuilt.
+type Usable = (Arc<dyn Engine>, Catalogue);
+
+/// Reads checkpoint and catalogue, each on a core of its own.
+fn load(directory: &Path, recovery: &mut Recovery) -> Result<(Option<Loaded>, Usable), OpenError> {
+    let (loaded, opened) = std::thread::scope(|scope| {
+        let loading = scope.spawn(|| checkpoint::load(&directory.join("checkpoint")));
+        let opened = open_engine(&directory.join("catalogue"));
+        (loading.join(), opened)
+    });
+    let loaded = loaded
+        .unwrap_or_else(|_| Err(io::Error::other("reading it panicked")))
+        .map_err(io_error("read the checkpoint in", directory))?;
+    let usable = use_or_rebuild(directory, opened, loaded.as_ref(), recovery)?;
+    Ok((loaded, usable))
+}
+
+/// What was found in an engine that opened.
+struct Opened {
+    engine: SledEngine,
+    /// The checkpoint that it has everything of.
+    noted: u64,
+    catalogue: Catalogue,
+}
+
+fn open_engine(path: &Path) -> Result<Opened, EngineError> {
+    let engine = SledEngine::open(path)?;
+    let note = engine.get(Tree::Notes, CHECKPOINT_NOTE)?;
+    let noted = note.and_then(|note| Some(u64::from_le_bytes(note.try_into().ok()?))).unwrap_or(0);
+    let catalogue = catalogue_of(series_log::read_engine(&engine)?);
+    Ok(Opened { engine, noted, catalogue })
+}
+
+fn catalogue_of(content: LogContent) -> Catalogue {
+    let removed: HashSet<u32> = content.removed.into_iter().collect();
+    let mut catalogue = Catalogue::default();
+    for meta in &content.metas {
+        catalogue.learn(meta);
+    }
+    for (series, labels) in content.series {
+        if !removed.contains(&series) {
+            catalogue.add(series, labels);
+        }
+    }
+    catalogue
+}
+
+/// Takes the engine into use, or sets it aside and rebuilds it from the catalogue's log.
+fn use_or_rebuild(
     directory: &Path,
+    opened: Result<Opened, EngineError>,
     loaded: Option<&Loaded>,
     recovery: &mut Recovery,
-) -> Result<(Arc<dyn Engine>, LogContent), OpenError> {
+) -> Result<Usable, OpenError> {
     let path = directory.join("catalogue");
     let number = loaded.map_or(0, |loaded| loaded.number);
-    let opened = SledEngine::open(&path).and_then(|engine| {
-        let content = usable(&engine, number)?;
-        Ok((engine, content))
-    });
     let reason = match opened {
-        Ok((engine, content)) => return Ok((Arc::new(engine), content)),
+        Ok(opened) if opened.noted >= number => {
+            return Ok((Arc::new(opened.engine), opened.catalogue));
+        }
+        Ok(opened) => {
+            format!("it has checkpoint {} but the store is at {number}", opened.noted)
+        }
         Err(error) => error.to_string(),
     };
     tracing::error!(reason, "the catalogue does not open: set aside and rebuilt from its log");
     set_aside(&path)?;
-    let engine = SledEngine::open(&path);
-    let engine = engine.map_err(|error| {
-        io_error("make a new catalogue in", &path)(io::Error::other(error.to_string()))
-    })?;
+    let failed = |what| {
+        let path = path.clone();
+        move |error: EngineError| io_error(what, &path)(io::Error::other(error.to_string()))
+    };
+    let engine = SledEngine::open(&path).map_err(failed("make a new catalogue in"))?;
     let records = RecordTable::new(Arc::new(engine));
     let log = directory.join("catalogue-log");
-    let mut failed = 0;
+    let mut lost = 0;
     let content =
-        series_log::read_log(&log, |batch| failed += u64::from(records.apply(batch).is_err()))
+        series_log::read_log(&log, |batch| lost += u64::from(records.apply(batch).is_err()))
             .map_err(io_error("read the catalogue's log in", &log))?;
     let engine = records.into_engine();
     let series = content.series.iter().map(|(series, labels)| (*series, labels));
@@ -263,23 +311,10 @@ fn open_catalogue(
     changes.extend(content.metas.iter().filter_map(series_log::meta_change));
     changes.push((Tree::Notes, CHECKPOINT_NOTE.to_vec(), Some(number.to_le_bytes().to_vec())));
     let filled = changes.chunks(200).try_for_each(|some| engine.apply(some));
-    filled.and_then(|()| engine.sync()).map_err(|error| {
-        io_error("fill the new catalogue in", &path)(io::Error::other(error.to_string()))
-    })?;
-    recovery.damaged += content.damaged + failed;
+    filled.and_then(|()| engine.sync()).map_err(failed("fill the new catalogue in"))?;
+    recovery.damaged += content.damaged + lost;
     recovery.rebuilt_catalogue = Some(reason);
-    Ok((engine, content))
-}
-
-/// Returns what the engine knows, if it has everything up to the checkpoint.
-fn usable(engine: &SledEngine, number: u64) -> Result<LogContent, EngineError> {
-    let note = engine.get(Tree::Notes, CHECKPOINT_NOTE)?;
-    let noted = note.and_then(|note| Some(u64::from_le_bytes(note.try_into().ok()?))).unwrap_or(0);
-    if noted < number {
-        let text = format!("it has checkpoint {noted} but the store is at {number}");
-        return Err(EngineError::Failed(text));
-    }
-    series_log::read_engine(engine)
+    Ok((engine, catalogue_of(content)))
 }
 
 /// Renames a damaged catalogue so that someone may look at it; only the newest one is kept.
@@ -344,41 +379,21 @@ fn remove_others(directory: &Path, names: &HashSet<String>) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts series and heads in place.
-fn restore(
-    writer: &mut Writer,
-    content: LogContent,
-    loaded: Option<Loaded>,
-    is_lost: bool,
-    recovery: &mut Recovery,
-) {
+/// Puts the heads of all series in place.
+fn restore(writer: &mut Writer, loaded: Option<Loaded>, is_lost: bool, recovery: &mut Recovery) {
     let inner = Arc::clone(&writer.inner);
-    let removed: HashSet<u32> = content.removed.into_iter().collect();
-    {
-        let mut catalogue = inner.catalogue.write();
-        for meta in &content.metas {
-            catalogue.learn(meta);
-        }
-        for (series, labels) in content.series {
-            if !removed.contains(&series) {
-                catalogue.add(series, labels);
-            }
-        }
-    }
-    let mut heads: std::collections::HashMap<u32, Head> = std::collections::HashMap::new();
-    let mut saved_classes = Vec::new();
-    let mut is_damaged = is_lost;
-    if let Some(loaded) = loaded {
-        recovery.damaged += loaded.damaged;
-        is_damaged |= loaded.damaged > 0;
-        saved_classes = loaded.summary.classes;
-        heads = loaded.heads.into_iter().collect();
-    }
+    let loaded = loaded.unwrap_or_default();
+    recovery.damaged += loaded.damaged;
+    let is_damaged = is_lost || loaded.damaged > 0;
+    // Heads are in order of their number, as the series are.
+    let mut heads = loaded.heads.into_iter().peekable();
     let mut missing = HashSet::new();
     let catalogue = inner.catalogue.read();
     writer.logged_series = catalogue.next_series();
     for (series, labels) in catalogue.iter_from(0) {
-        let adopted = heads.remove(&series).and_then(|head| adopt(&inner, head, &saved_classes));
+        while heads.next_if(|(number, _)| *number < series).is_some() {}
+        let head = heads.next_if(|(number, _)| *number == series).map(|(_, head)| head);
+        let adopted = head.and_then(|head| adopt(&inner, head, &loaded.summary.classes));
         let head = adopted.or_else(|| {
             missing.insert(series);
             let place = inner.classes.iter().position(|class| class.spec.takes(labels))?;

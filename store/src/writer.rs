@@ -62,6 +62,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 pub(crate) struct Scratch {
     series: Vec<u32>,
+    points: Vec<Point>,
     framed: Vec<u8>,
     full: Vec<u32>,
     late: Vec<u32>,
@@ -107,38 +108,35 @@ impl Writer {
             started_at: batch.started_at.map(noroshi_model::Timestamp::as_millis),
             interval: batch.interval.map(|interval| millis(interval).clamp(0, 1 << 31) as u32),
         };
+        // Refused samples leave holes in the list of series.
         let pairs = batch.samples.iter().zip(&scratch.series);
-        let points = pairs
-            .filter(|(_, series)| **series != NO_SERIES)
-            .map(|(s, series)| (*series, Point { at: s.at.as_millis(), value: s.value }));
+        let kept = pairs.filter(|(_, series)| **series != NO_SERIES).map(|(sample, _)| sample);
+        scratch.points.clear();
+        scratch
+            .points
+            .extend(kept.map(|sample| Point { at: sample.at.as_millis(), value: sample.value }));
+        scratch.series.retain(|series| *series != NO_SERIES);
         if accepted.stored > 0 {
-            frame(&mut scratch.framed, |out| {
+            let Scratch { series, points, framed, .. } = &mut scratch;
+            frame(framed, |out| {
                 let mut writer = SamplesWriter::new(out, facts);
-                points.clone().for_each(|(series, p)| writer.put(series, p.at, p.value));
+                let all = series.iter().zip(points.iter());
+                all.for_each(|(series, point)| writer.put(*series, point.at, point.value));
             });
         }
-        inner.journal.append(&scratch.framed, Waiter::Samples(reply, accepted), false);
         count_batch(&inner.counters, &accepted);
-        // Refused samples leave holes in the list of series: the two go on side by side.
-        let values: Vec<(u32, Point)>;
-        let kept: &mut dyn Iterator<Item = (u32, Point)> = if accepted.stored == batch.samples.len()
-        {
-            &mut points.clone()
-        } else {
-            values = points.clone().collect();
-            &mut values.into_iter()
-        };
-        let points: Vec<Point> = kept.map(|(_, point)| point).collect();
-        scratch.series.retain(|series| *series != NO_SERIES);
-        self.append(facts, &points, &mut scratch);
+        // First to the heads: who is told that a sample is safe finds it there.
+        self.append(facts, &mut scratch);
+        inner.journal.append(&scratch.framed, Waiter::Samples(reply, accepted), false);
+        self.settle(&mut scratch);
         self.scratch = scratch;
     }
 
-    /// Appends samples of known series to their heads, and writes the blocks that are full.
-    pub(crate) fn append(&mut self, facts: SourceFacts, points: &[Point], scratch: &mut Scratch) {
+    /// Appends samples of known series to their heads; [`Writer::settle`] follows.
+    fn append(&mut self, facts: SourceFacts, scratch: &mut Scratch) {
         let inner = Arc::clone(&self.inner);
         let future = inner.now().saturating_add(millis(inner.config.future_max));
-        let Scratch { series, full, late, rewound, .. } = scratch;
+        let Scratch { series, points, full, late, rewound, .. } = scratch;
         let mut repeated = 0;
         inner.table.with_each(series, |position, head| {
             let Some(head) = head else { return };
@@ -162,6 +160,15 @@ impl Writer {
             }
         });
         Inner::count(&inner.counters.repeated, repeated);
+        for (series, point) in rewound.drain(..) {
+            self.rewind(series, point);
+        }
+    }
+
+    /// Writes the blocks that have become full.
+    fn settle(&mut self, scratch: &mut Scratch) {
+        let inner = Arc::clone(&self.inner);
+        let Scratch { full, late, .. } = scratch;
         full.dedup();
         for series in full.drain(..) {
             self.report(inner.seal(series));
@@ -170,9 +177,6 @@ impl Writer {
         late.dedup();
         for series in late.drain(..) {
             self.report(inner.flush_late(series));
-        }
-        for (series, point) in rewound.drain(..) {
-            self.rewind(series, point);
         }
         if inner.counters.late_waiting.load(Relaxed) > LATE_WAITING_MAX {
             self.flush_all_late();
@@ -184,8 +188,10 @@ impl Writer {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.series.clear();
         scratch.series.extend(samples.iter().map(|(series, _)| *series));
-        let points: Vec<Point> = samples.iter().map(|(_, point)| *point).collect();
-        self.append(facts, &points, &mut scratch);
+        scratch.points.clear();
+        scratch.points.extend(samples.iter().map(|(_, point)| *point));
+        self.append(facts, &mut scratch);
+        self.settle(&mut scratch);
         self.scratch = scratch;
     }
 
