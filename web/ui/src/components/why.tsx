@@ -45,10 +45,12 @@ export function Why({ id }: { id: CheckId }) {
       </div>
     );
   }
+  // The newest decision in which more was weighed than what kind of event it is.
+  const telling = traces.value.find(({ steps }) => steps.length > 1) ?? traces.value[0];
   return (
     <div class="card traces" data-testid="why">
-      {traces.value.map((trace, i) => (
-        <TraceView key={trace.number} trace={trace} isOpen={i === 0} />
+      {traces.value.map((trace) => (
+        <TraceView key={trace.number} trace={trace} isOpen={trace === telling} />
       ))}
     </div>
   );

@@ -4,8 +4,9 @@ import { batch, computed, signal } from "@preact/signals";
 import { messageOf, overview as readOverview } from "../api/client";
 import type { CheckView, ConfigStatus, Overview } from "../api/types";
 import { setServerAge } from "../graph/range";
-import { compareProblems, isHandled, isProblem, keyOf, severityOf } from "../status";
+import { compareProblems, isHandled, keyOf, severityOf } from "../status";
 import { serverTime, setServerTime } from "./clock";
+import { applyChecks, recounted } from "./recount";
 import { listen } from "./stream";
 
 /** All but the problems is as of the last reading; hosts' own states are kept current. */
@@ -36,6 +37,8 @@ export const counts = computed(() => overview.value?.counts ?? null);
 const GATHER_MS = 100;
 /** Between two readings of everything that changed states call for, in milliseconds. */
 const REREAD_MS = 1500;
+/** On a large site a reading is large: a storm must not make every page read it again and again. */
+const REREAD_MS_PER_HOST = 5;
 /** Reads everything again in any case, in milliseconds: a stream may die without a word. */
 const POLL_MS = 60_000;
 
@@ -64,19 +67,6 @@ export function readSite(): Promise<void> {
   return reading;
 }
 
-/** Applies changes to the open problems; tells whether any status became different. */
-export function applyChecks(known: Map<string, CheckView>, changes: Iterable<CheckView>): boolean {
-  let isChanged = false;
-  for (const check of changes) {
-    const key = keyOf(check);
-    const before = known.get(key);
-    if (isProblem(check.status)) known.set(key, check);
-    else known.delete(key);
-    isChanged ||= before?.status !== (isProblem(check.status) ? check.status : undefined);
-  }
-  return isChanged;
-}
-
 export function startSite(): void {
   const gathered = new Map<string, CheckView>();
   let gathering: ReturnType<typeof setTimeout> | undefined;
@@ -85,23 +75,21 @@ export function startSite(): void {
   const apply = (): void => {
     gathering = undefined;
     const known = new Map(open.value);
-    const isChanged = applyChecks(known, gathered.values());
+    const shifts = applyChecks(known, gathered.values());
     const site = overview.value;
-    const states = new Map([...gathered.values()].filter((check) => check.check === null).map((check) => [check.host, check]));
     batch(() => {
       open.value = known;
-      if (site && states.size > 0) {
-        overview.value = { ...site, hosts: site.hosts.map((host) => ({ ...host, state: states.get(host.name) ?? host.state })) };
-      }
+      if (site) overview.value = recounted(site, gathered.values(), shifts);
       heardAt.value = serverTime();
     });
     gathered.clear();
-    // Counts come from the server: a stream of changes does not say what they were before.
-    if (isChanged) {
+    // What we counted is right but for what was pending: the server's word is final.
+    if (shifts.length > 0) {
+      const pause = REREAD_MS + (site?.hosts.length ?? 0) * REREAD_MS_PER_HOST;
       rereading ??= setTimeout(() => {
         rereading = undefined;
         void readSite();
-      }, REREAD_MS);
+      }, pause);
     }
   };
 

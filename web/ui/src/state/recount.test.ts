@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import type { CheckView, Status } from "../api/types";
+import type { CheckView, Overview, Status } from "../api/types";
 import { compareProblems, keyOf, worstOf } from "../status";
-import { applyChecks } from "./site";
+import { applyChecks, recounted } from "./recount";
 import { pauseAfter } from "./stream";
 
-export function view(host: string, check: string | null, status: Status, more: Partial<CheckView> = {}): CheckView {
+function view(host: string, check: string | null, status: Status, more: Partial<CheckView> = {}): CheckView {
   return {
     host, check, status, state_type: "hard", attempt: 1, attempts_max: 1, output: "", long_output: "", perfdata: [], since: 0, last_check: 0, next_check: 0, run_time_ms: 0, latency_ms: 0, problem: null,
     is_acknowledged: false, acknowledgement: null, is_in_downtime: false, downtimes: [], is_flapping: false, flapping_percent: 0, blocked_by: [], kind: "plugin", expr: null, argv: null, interval_ms: 1000,
@@ -14,12 +14,28 @@ export function view(host: string, check: string | null, status: Status, more: P
 
 test("changes open and close problems, and tell when a status became different", () => {
   const known = new Map([["a/x", view("a", "x", "warning")]]);
-  expect(applyChecks(known, [view("a", "x", "warning", { output: "new words" })])).toBe(false);
+  const statuses = (...changes: CheckView[]): string[] => applyChecks(known, changes).map(({ before, check }) => `${before} ${check.status}`);
+  expect(statuses(view("a", "x", "warning", { output: "new words" }))).toEqual([]);
   expect(known.get("a/x")?.output).toBe("new words");
-  expect(applyChecks(known, [view("a", "x", "critical")])).toBe(true);
-  expect(applyChecks(known, [view("b", "y", "ok")])).toBe(false);
-  expect(applyChecks(known, [view("a", null, "down"), view("a", "x", "ok")])).toBe(true);
+  expect(statuses(view("a", "x", "critical"))).toEqual(["warning critical"]);
+  expect(statuses(view("b", "y", "ok"))).toEqual([]);
+  expect(statuses(view("a", null, "down"), view("a", "x", "ok"))).toEqual(["up down", "critical ok"]);
   expect([...known.keys()]).toEqual(["a"]);
+});
+
+test("counts follow the changes, of the site and of the host", () => {
+  const counts = { ok: 4, warning: 1, critical: 0, unknown: 0, pending: 0 };
+  const host = { name: "a", alias: "a", address: "", groups: [], labels: {}, parents: [], state: view("a", null, "up"), counts };
+  const site = { counts: { hosts: { up: 1, down: 0, unreachable: 0, pending: 0 }, checks: counts }, hosts: [host] } as unknown as Overview;
+  const changes = [view("a", "x", "critical"), view("a", "y", "critical"), view("a", null, "down")];
+  const after = recounted(site, changes, applyChecks(new Map([["a/x", view("a", "x", "warning")]]), changes));
+  // x: warning to critical; y: OK to critical.
+  const expected = { ok: 3, warning: 0, critical: 2, unknown: 0, pending: 0 };
+  expect(after.counts.checks).toEqual(expected);
+  expect(after.hosts[0]?.counts).toEqual(expected);
+  expect(after.counts.hosts).toEqual({ up: 0, down: 1, unreachable: 0, pending: 0 });
+  expect(after.hosts[0]?.state.status).toBe("down");
+  expect(counts.ok).toBe(4);
 });
 
 test("nobody's problems stand before somebody's, then the worst, then the newest", () => {
