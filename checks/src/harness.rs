@@ -66,6 +66,11 @@ impl MemorySeries {
         self.0.lock().iter().filter(|sample| sample.labels.name() == name).count()
     }
 
+    /// Forgets what is older, so that a long test stays fast.
+    pub(crate) fn forget_before(&self, at: Timestamp) {
+        self.0.lock().retain(|sample| sample.at >= at);
+    }
+
     fn matching(&self, matchers: &[Matcher]) -> Vec<Sample> {
         let samples = self.0.lock();
         let is_match = |sample: &&Sample| matchers.iter().all(|m| m.matches_labels(&sample.labels));
@@ -180,8 +185,14 @@ impl House {
     }
 
     /// Ends everything where it stands, as `kill -9` does, and returns what is remembered.
-    pub(crate) fn kill(self) -> (Arc<TestClock>, Arc<MemoryRecords>, Arc<MemorySeries>) {
+    pub(crate) async fn kill(self) -> (Arc<TestClock>, Arc<MemoryRecords>, Arc<MemorySeries>) {
         self.running.abort();
+        assert!(self.running.await.is_err(), "it was still running");
+        drop(self.checks);
+        // A commit that is on another thread goes on, which in a killed process it would not.
+        while Arc::strong_count(&self.records) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         (self.clock, self.records, self.series)
     }
 

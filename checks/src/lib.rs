@@ -90,6 +90,8 @@ mod record;
 mod run;
 mod samples;
 mod schedule;
+#[cfg(test)]
+mod simulation;
 mod spec;
 mod state;
 mod stats;

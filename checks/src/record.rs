@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use noroshi_model::{
     ChangeKind, CheckId, Perfdata, RecordBatch, RecordError, Records, Space, StateType, Status,
-    Timestamp,
+    Timestamp, Unit,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::flapping::History;
 use crate::mark::{Comment, PlannedDowntime};
+use crate::plugin::parse_range;
 use crate::state::{Acknowledgement, Held, Over, Problem, State};
 use crate::step::StateStep;
 
@@ -43,7 +44,7 @@ struct StateRecord {
     since: Option<Timestamp>,
     output: String,
     long_output: String,
-    perfdata: Vec<Perfdata>,
+    perfdata: Vec<PerfdataRecord>,
     started: Option<Timestamp>,
     finished: Option<Timestamp>,
     latency_ms: u64,
@@ -55,6 +56,19 @@ struct StateRecord {
     held: Option<HeldRecord>,
     not_up_until: Option<Timestamp>,
     over: BTreeMap<String, (Status, Timestamp)>,
+}
+
+/// An item of performance data. Ranges are written as the plug-in guidelines do (`10:`, `~:5`),
+/// because JSON has no infinity.
+#[derive(Serialize, Deserialize)]
+struct PerfdataRecord {
+    label: String,
+    value: Option<f64>,
+    unit: Unit,
+    warning: Option<String>,
+    critical: Option<String>,
+    min: Option<f64>,
+    max: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,6 +119,35 @@ struct CommentRecord {
     at: Timestamp,
     author: String,
     text: String,
+}
+
+impl From<&Perfdata> for PerfdataRecord {
+    fn from(item: &Perfdata) -> Self {
+        Self {
+            label: item.label.clone(),
+            value: item.value,
+            unit: item.unit.clone(),
+            warning: item.warning.map(|range| range.to_string()),
+            critical: item.critical.map(|range| range.to_string()),
+            min: item.min,
+            max: item.max,
+        }
+    }
+}
+
+impl From<PerfdataRecord> for Perfdata {
+    fn from(record: PerfdataRecord) -> Self {
+        let range = |text: Option<String>| text.as_deref().and_then(parse_range);
+        Self {
+            label: record.label,
+            value: record.value,
+            unit: record.unit,
+            warning: range(record.warning),
+            critical: range(record.critical),
+            min: record.min,
+            max: record.max,
+        }
+    }
 }
 
 impl From<Problem> for ProblemRecord {
@@ -161,7 +204,7 @@ impl From<&State> for StateRecord {
             since: state.since,
             output: state.output.clone(),
             long_output: cut(&state.long_output, LONG_OUTPUT_BYTES_MAX).to_owned(),
-            perfdata: state.perfdata.clone(),
+            perfdata: state.perfdata.iter().map(PerfdataRecord::from).collect(),
             started: state.started,
             finished: state.finished,
             latency_ms: u64::try_from(state.latency.as_millis()).unwrap_or(u64::MAX),
@@ -192,7 +235,7 @@ impl From<StateRecord> for State {
             since: record.since,
             output: record.output,
             long_output: record.long_output,
-            perfdata: record.perfdata,
+            perfdata: record.perfdata.into_iter().map(Perfdata::from).collect(),
             started: record.started,
             finished: record.finished,
             latency: Duration::from_millis(record.latency_ms),

@@ -273,7 +273,7 @@ async fn a_kill_in_the_middle_loses_no_state_no_event_and_no_number() {
     submit(&house, "web1/job", Status::Critical).await;
     submit(&house, "web1/job", Status::Warning).await;
     let before = events(&house);
-    let (clock, records, series) = house.kill();
+    let (clock, records, series) = house.kill().await;
     let house = House::start_with(one_job(), clock, records, series);
     assert_eq!(events(&house), before);
     let view = house.checks.check(&CheckId::parse("web1/job")).unwrap();

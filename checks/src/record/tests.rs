@@ -66,6 +66,21 @@ fn the_documents_marks_are_read_and_written_again() {
 }
 
 #[test]
+fn every_range_is_read_back() {
+    let records = MemoryRecords::new();
+    for text in ["10", "10:", "~:10", "~:", "@5:6.5", "0:0", "-3:-1"] {
+        let mut state = State::pending();
+        state.perfdata = crate::plugin::parse_perfdata(&format!("a=1;{text};{text}"));
+        assert!(state.perfdata[0].warning.is_some(), "{text}");
+        let mut batch = RecordBatch::new();
+        put_state(&mut batch, &CheckId::host("a"), &state);
+        records.commit(batch).unwrap();
+        let states = load_states(&records).unwrap();
+        assert_eq!(states[&CheckId::host("a")].perfdata, state.perfdata, "{text}");
+    }
+}
+
+#[test]
 fn what_is_damaged_or_of_another_version_is_left_out() {
     let records = MemoryRecords::new();
     let mut batch = RecordBatch::new();
