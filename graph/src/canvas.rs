@@ -5,6 +5,7 @@
 //! each shape how much of each pixel it covers, by `ab_glyph_rasterizer`.
 
 use std::convert::Infallible;
+use std::ops::Range;
 
 use ab_glyph::{Font, ScaleFont};
 use ab_glyph_rasterizer::{Point, Rasterizer, point};
@@ -23,10 +24,10 @@ type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 ///
 /// The eye sees no difference to 256, and a picture has a tenth of the colours: most then fit into a
 /// palette, which makes the PNG less than half as large.
-const COVERAGE_STEPS: f32 = 8.0;
+const COVERAGE_STEPS: usize = 8;
 
 /// Less than this rounds to nothing.
-const COVERAGE_MIN: f32 = 0.5 / COVERAGE_STEPS;
+const COVERAGE_MIN: f32 = 0.5 / COVERAGE_STEPS as f32;
 
 /// A picture in memory, 3 bytes a pixel: red, green, blue; rows from the top.
 pub(crate) struct Canvas<'a> {
@@ -45,12 +46,31 @@ impl<'a> Canvas<'a> {
     }
 
     /// Mixes a colour into a pixel; outside the picture nothing happens.
-    fn blend(&mut self, x: i32, y: i32, color: BackendColor, coverage: f32) {
+    fn blend(&mut self, x: i32, y: i32, shades: &Shades, coverage: f32) {
         if x < 0 || y < 0 || x >= self.width || y >= self.height {
             return;
         }
         let start = (y as usize * self.width as usize + x as usize) * 3;
-        mix(&mut self.pixels[start..start + 3], color, coverage);
+        shades.mix(&mut self.pixels[start..start + 3], coverage);
+    }
+
+    /// Fills whole pixels: the columns and rows of the two ranges that are in the picture.
+    fn fill_whole(&mut self, columns: Range<i32>, rows: Range<i32>, color: BackendColor) {
+        let shades = Shades::new(color);
+        let left = columns.start.clamp(0, self.width) as usize;
+        let right = columns.end.clamp(0, self.width) as usize;
+        let rows = rows.start.clamp(0, self.height)..rows.end.clamp(0, self.height);
+        for y in rows {
+            let start = y as usize * self.width as usize;
+            let row = &mut self.pixels[(start + left) * 3..(start + right.max(left)) * 3];
+            for pixel in row.as_chunks_mut::<3>().0 {
+                if shades.is_opaque {
+                    *pixel = shades.color;
+                } else {
+                    shades.mix(pixel, 1.0);
+                }
+            }
+        }
     }
 
     /// Fills what `outline` encloses: it is given the rasterizer and the corner of its box.
@@ -74,11 +94,12 @@ impl<'a> Canvas<'a> {
         let mut rasterizer = std::mem::replace(&mut self.rasterizer, Rasterizer::new(0, 0));
         rasterizer.reset(box_width, box_height);
         outline(&mut rasterizer, point(left as f32, top as f32));
+        let shades = Shades::new(color);
         // `for_each_pixel_2d` divides for each pixel; counting along is a third of the time.
         let (mut x, mut y) = (left, top);
         rasterizer.for_each_pixel(|_, coverage| {
             if coverage > COVERAGE_MIN {
-                self.blend(x, y, color, coverage.min(1.0));
+                self.blend(x, y, &shades, coverage);
             }
             x += 1;
             if x == right {
@@ -107,14 +128,31 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// Mixes a colour into three bytes.
-fn mix(pixel: &mut [u8], color: BackendColor, coverage: f32) {
-    let step = (coverage * COVERAGE_STEPS + 0.5) as i32;
-    let share = (step as f32 / COVERAGE_STEPS * color.alpha as f32 * 256.0) as i32;
-    let channels = [color.rgb.0, color.rgb.1, color.rgb.2];
-    for (byte, channel) in pixel.iter_mut().zip(channels) {
-        let old = i32::from(*byte);
-        *byte = (old + (((i32::from(channel) - old) * share + 128) >> 8)) as u8;
+/// A colour as it is mixed: how much of it, in 256ths, for each step of coverage.
+struct Shades {
+    color: [u8; 3],
+    shares: [i32; COVERAGE_STEPS + 1],
+    is_opaque: bool,
+}
+
+impl Shades {
+    fn new(color: BackendColor) -> Self {
+        let share = |step| (step as f64 / COVERAGE_STEPS as f64 * color.alpha * 256.0) as i32;
+        Self {
+            color: [color.rgb.0, color.rgb.1, color.rgb.2],
+            shares: std::array::from_fn(share),
+            is_opaque: color.alpha >= 1.0,
+        }
+    }
+
+    /// Mixes the colour into three bytes; `coverage` is 0..=1.
+    fn mix(&self, pixel: &mut [u8], coverage: f32) {
+        let step = (coverage * COVERAGE_STEPS as f32 + 0.5) as usize;
+        let share = self.shares[step.min(COVERAGE_STEPS)];
+        for (byte, channel) in pixel.iter_mut().zip(self.color) {
+            let old = i32::from(*byte);
+            *byte = (old + (((i32::from(channel) - old) * share + 128) >> 8)) as u8;
+        }
     }
 }
 
@@ -183,7 +221,7 @@ impl DrawingBackend for Canvas<'_> {
 
     fn draw_pixel(&mut self, at: BackendCoord, color: BackendColor) -> Drawn {
         let at = pixels(at);
-        self.blend(at.x as i32, at.y as i32, color, 1.0);
+        self.blend(at.x as i32, at.y as i32, &Shades::new(color), 1.0);
         Ok(())
     }
 
@@ -206,12 +244,8 @@ impl DrawingBackend for Canvas<'_> {
         let (a, b) = (pixels(from), pixels(to));
         let is_whole = |v: f32| v.fract() == 0.0;
         if [a.x, a.y, b.x, b.y].into_iter().all(is_whole) {
-            let rows = (a.y as i32).max(0)..(b.y as i32).min(self.height);
-            for y in rows {
-                for x in (a.x as i32).max(0)..(b.x as i32).min(self.width) {
-                    self.blend(x, y, style.color(), 1.0);
-                }
-            }
+            let (columns, rows) = (a.x as i32..b.x as i32, a.y as i32..b.y as i32);
+            self.fill_whole(columns, rows, style.color());
         } else {
             let corners = [a, point(b.x, a.y), b, point(a.x, b.y)];
             self.fill_points(&corners, style.color());
@@ -268,6 +302,7 @@ impl DrawingBackend for Canvas<'_> {
         // Letters on a whole baseline are sharper.
         let mut pen = point(at.x + shift, (at.y + TOP_TO_BASELINE_EM * size).round());
         let font = face.font().as_scaled(face.scale());
+        let shades = Shades::new(style.color());
         let mut previous = None;
         for c in text.chars() {
             let mut glyph = font.scaled_glyph(c);
@@ -279,7 +314,7 @@ impl DrawingBackend for Canvas<'_> {
             let corner = outlined.px_bounds().min;
             outlined.draw(|x, y, coverage| {
                 let (x, y) = (corner.x as i32 + x as i32, corner.y as i32 + y as i32);
-                self.blend(x, y, style.color(), coverage.min(1.0));
+                self.blend(x, y, &shades, coverage);
             });
         }
         Ok(())
