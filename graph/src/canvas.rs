@@ -31,7 +31,7 @@ const COVERAGE_MIN: f32 = 0.5 / COVERAGE_STEPS as f32;
 
 /// A picture in memory, 3 bytes a pixel: red, green, blue; rows from the top.
 pub(crate) struct Canvas<'a> {
-    pixels: &'a mut [u8],
+    pixels: &'a mut [[u8; 3]],
     width: i32,
     height: i32,
     rasterizer: Rasterizer,
@@ -40,18 +40,21 @@ pub(crate) struct Canvas<'a> {
 impl<'a> Canvas<'a> {
     /// Draws onto `pixels`, whose length is `width * height * 3`.
     pub(crate) fn new(pixels: &'a mut [u8], width: u32, height: u32) -> Self {
-        assert_eq!(pixels.len(), width as usize * height as usize * 3, "size of the picture");
+        let (pixels, rest) = pixels.as_chunks_mut::<3>();
+        let is_sized = pixels.len() == width as usize * height as usize && rest.is_empty();
+        assert!(is_sized, "the size of the picture is that of its memory");
         let rasterizer = Rasterizer::new(0, 0);
         Self { pixels, width: width as i32, height: height as i32, rasterizer }
     }
 
     /// Mixes a colour into a pixel; outside the picture nothing happens.
+    #[inline]
     fn blend(&mut self, x: i32, y: i32, shades: &Shades, coverage: f32) {
         if x < 0 || y < 0 || x >= self.width || y >= self.height {
             return;
         }
-        let start = (y as usize * self.width as usize + x as usize) * 3;
-        shades.mix(&mut self.pixels[start..start + 3], coverage);
+        let index = y as usize * self.width as usize + x as usize;
+        shades.mix(&mut self.pixels[index], coverage);
     }
 
     /// Fills whole pixels: the columns and rows of the two ranges that are in the picture.
@@ -62,8 +65,7 @@ impl<'a> Canvas<'a> {
         let rows = rows.start.clamp(0, self.height)..rows.end.clamp(0, self.height);
         for y in rows {
             let start = y as usize * self.width as usize;
-            let row = &mut self.pixels[(start + left) * 3..(start + right.max(left)) * 3];
-            for pixel in row.as_chunks_mut::<3>().0 {
+            for pixel in &mut self.pixels[start + left..start + right.max(left)] {
                 if shades.is_opaque {
                     *pixel = shades.color;
                 } else {
@@ -94,19 +96,24 @@ impl<'a> Canvas<'a> {
         let mut rasterizer = std::mem::replace(&mut self.rasterizer, Rasterizer::new(0, 0));
         rasterizer.reset(box_width, box_height);
         outline(&mut rasterizer, point(left as f32, top as f32));
-        let shades = Shades::new(color);
+        self.cover(&rasterizer, (left, top), &Shades::new(color));
+        self.rasterizer = rasterizer;
+    }
+
+    /// Mixes a colour in by the coverage of a box whose upper left corner is given.
+    fn cover(&mut self, rasterizer: &Rasterizer, (left, top): (i32, i32), shades: &Shades) {
+        let width = rasterizer.dimensions().0 as i32;
         // `for_each_pixel_2d` divides for each pixel; counting along is a third of the time.
-        let (mut x, mut y) = (left, top);
+        let (mut column, mut y) = (0, top);
         rasterizer.for_each_pixel(|_, coverage| {
             if coverage > COVERAGE_MIN {
-                self.blend(x, y, &shades, coverage);
+                self.blend(left + column, y, shades, coverage);
             }
-            x += 1;
-            if x == right {
-                (x, y) = (left, y + 1);
+            column += 1;
+            if column == width {
+                (column, y) = (0, y + 1);
             }
         });
-        self.rasterizer = rasterizer;
     }
 
     fn fill_points(&mut self, points: &[Point], color: BackendColor) {
@@ -146,7 +153,8 @@ impl Shades {
     }
 
     /// Mixes the colour into three bytes; `coverage` is 0..=1.
-    fn mix(&self, pixel: &mut [u8], coverage: f32) {
+    #[inline]
+    fn mix(&self, pixel: &mut [u8; 3], coverage: f32) {
         let step = (coverage * COVERAGE_STEPS as f32 + 0.5) as usize;
         let share = self.shares[step.min(COVERAGE_STEPS)];
         for (byte, channel) in pixel.iter_mut().zip(self.color) {

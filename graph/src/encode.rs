@@ -34,9 +34,10 @@ fn indexed(pixels: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     // Open addressing; no colour has the top byte set, so that all ones mark an empty slot.
     let mut slots = [(u32::MAX, 0_u8); SLOTS];
     let mut palette: Vec<u8> = Vec::with_capacity(3 * 256);
-    let mut places = Vec::with_capacity(pixels.len() / 3);
+    let pixels = pixels.as_chunks::<3>().0;
+    let mut places = vec![0; pixels.len()];
     let mut last = (u32::MAX, 0);
-    for pixel in pixels.as_chunks::<3>().0 {
+    for (pixel, place_of) in pixels.iter().zip(&mut places) {
         let color = u32::from_be_bytes([0, pixel[0], pixel[1], pixel[2]]);
         if color != last.0 {
             // Knuth's multiplicative hashing (TAOCP 6.4), the upper bits.
@@ -51,7 +52,7 @@ fn indexed(pixels: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
             }
             last = slots[slot];
         }
-        places.push(last.1);
+        *place_of = last.1;
     }
     Some((palette, places))
 }
