@@ -64,6 +64,8 @@ pub struct HostSeen {
 #[derive(Debug)]
 pub(super) struct Agents {
     hosts_max: usize,
+    /// Names that no agent may use.
+    reserved: HashSet<String>,
     by_host: BTreeMap<String, Known>,
 }
 
@@ -79,7 +81,11 @@ struct Known {
 
 impl Agents {
     pub(super) fn new(hosts_max: usize) -> Self {
-        Self { hosts_max, by_host: BTreeMap::new() }
+        Self { hosts_max, reserved: HashSet::new(), by_host: BTreeMap::new() }
+    }
+
+    pub(super) fn reserve(&mut self, host: &str) {
+        self.reserved.insert(host.to_owned());
     }
 
     pub(super) fn views(&self) -> Vec<AgentView> {
@@ -95,6 +101,10 @@ impl Agents {
         (at, clock_offset_ms): (Timestamp, i64),
     ) -> Result<Option<HostSeen>, IngestError> {
         let host = &frame.host;
+        if self.reserved.contains(&host.name) {
+            let machine_id = "the server itself".to_owned();
+            return Err(IngestError::HostTaken { host: host.name.clone(), machine_id });
+        }
         let before = self.by_host.get(&host.name);
         if before.is_none() && self.by_host.len() >= self.hosts_max {
             return Err(IngestError::TooManyHosts { hosts_max: self.hosts_max });

@@ -180,6 +180,14 @@ impl Ingest {
         Arc::new(Self { clock, sink, limits, agents, seen })
     }
 
+    /// Keeps a name for the server itself: frames of a host of that name are refused.
+    ///
+    /// For the machine that the server watches in its own process; many an image is called
+    /// `localhost` as it is.
+    pub fn reserve(&self, host: &str) {
+        self.agents.lock().reserve(host);
+    }
+
     /// Takes the body of one request.
     ///
     /// Ready when all frames are durable; series get `instance` (the frame's host) and

@@ -144,6 +144,18 @@ async fn two_machines_do_not_share_a_name() {
 }
 
 #[tokio::test]
+async fn the_server_keeps_its_own_name() {
+    let stage = stage(Limits::default());
+    stage.ingest.reserve("localhost");
+    let error = stage.send(&[frame("localhost", 1, 1)]).await.unwrap_err();
+    let text = "host localhost is another machine (the server itself), which reported within ten \
+                minutes; give one of the two another name";
+    assert_eq!(error.to_string(), text);
+    assert!(stage.shelf.batches.lock().is_empty());
+    stage.send(&[frame("web1", 1, 1)]).await.unwrap();
+}
+
+#[tokio::test]
 async fn every_bound_is_kept() {
     let limits = Limits {
         body_bytes_max: 4096,
