@@ -7,6 +7,7 @@ mod real_apache;
 mod real_exporter;
 mod real_memcached;
 mod real_nginx;
+mod real_prometheus;
 mod running;
 mod support;
 mod tls;
