@@ -104,7 +104,7 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<u64>> {
 impl Writing {
     /// Begins the checkpoint with this number.
     pub(crate) fn begin(directory: &Path, number: u64, summary: &Summary) -> io::Result<Self> {
-        let mut file = BufWriter::new(File::create(unfinished_path(directory))?);
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(unfinished_path(directory))?);
         file.write_all(FILE_HEADER)?;
         let json = serde_json::to_vec(summary).map_err(io::Error::other)?;
         let mut framed = Vec::new();

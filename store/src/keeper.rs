@@ -55,6 +55,8 @@ pub(crate) struct Keeper {
     pub(crate) owed_metas: Vec<MetricMeta>,
     /// As above.
     pub(crate) owed_removed: Vec<u32>,
+    /// Whether the engine took everything up to now.
+    pub(crate) is_engine_whole: bool,
 }
 
 impl Keeper {
@@ -99,13 +101,16 @@ impl Keeper {
         self.owed_metas.extend(task.metas);
         self.owed_removed.extend(task.removed);
         let number = task.unpublished.number;
-        let gate = self.inner.checkpoint_gate.lock();
-        let outcome = self
-            .write_log(first_series)
-            .and_then(|()| self.note(number))
-            .and_then(|()| self.sync_rings())
-            .and_then(|()| task.unpublished.publish())
-            .and_then(|()| self.inner.journal.drop_before(task.journal));
+        let inner = Arc::clone(&self.inner);
+        let gate = inner.checkpoint_gate.lock();
+        let mut outcome = self.write_log(first_series);
+        if outcome.is_ok() {
+            self.note(number);
+            outcome = self
+                .sync_rings()
+                .and_then(|()| task.unpublished.publish())
+                .and_then(|()| inner.journal.drop_before(task.journal));
+        }
         drop(gate);
         let counters = &self.inner.counters;
         match &outcome {
@@ -125,8 +130,8 @@ impl Keeper {
     }
 
     /// Brings the catalogue's log and the engine up to date.
-    fn write_log(&self, first_series: u32) -> io::Result<()> {
-        let inner = &self.inner;
+    fn write_log(&mut self, first_series: u32) -> io::Result<()> {
+        let inner = &Arc::clone(&self.inner);
         let groups = group_series(inner.catalogue.read().iter_from(first_series));
         let recent = inner.records.take_recent();
         let mut framed = Vec::new();
@@ -147,14 +152,33 @@ impl Keeper {
         let mut changes = group_changes(groups);
         changes.extend(self.owed_metas.iter().filter_map(meta_change));
         changes.extend(self.owed_removed.iter().copied().map(removed_change));
-        apply_slowly(inner, &changes)?;
-        if inner.log.lock().is_bloated() {
+        if self.is_engine_whole
+            && let Err(error) = apply_slowly(inner, &changes)
+        {
+            self.give_engine_up(&error);
+        }
+        if self.is_engine_whole && inner.log.lock().is_bloated() {
             inner.rewrite_log()?;
         }
         Ok(())
     }
 
-    fn note(&self, number: u64) -> io::Result<()> {
+    /// The engine failed: the log has everything and goes on alone. Without a newer note the next
+    /// start sets the engine aside and rebuilds it.
+    fn give_engine_up(&mut self, error: &io::Error) {
+        tracing::error!(%error, "the catalogue failed; the next start rebuilds it from its log");
+        self.is_engine_whole = false;
+    }
+
+    fn note(&mut self, number: u64) {
+        if self.is_engine_whole
+            && let Err(error) = self.write_note(number)
+        {
+            self.give_engine_up(&error);
+        }
+    }
+
+    fn write_note(&self, number: u64) -> io::Result<()> {
         let value = Some(number.to_le_bytes().to_vec());
         let change = (Tree::Notes, CHECKPOINT_NOTE.to_vec(), value);
         apply_slowly(&self.inner, &[change])?;

@@ -14,6 +14,8 @@ use crate::engine::{Change, Engine, EngineError, Tree, VALUE_BYTES_MAX};
 const WHOLE: u8 = 0;
 /// The value's length follows; its bytes are in the tree of pieces.
 const IN_PIECES: u8 = 1;
+/// Bytes of keys and values in one batch: an entry of the journal holds it.
+const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a value in one piece, with room for checksum and kind.
 const PIECE_BYTES: usize = VALUE_BYTES_MAX - 16;
 
@@ -189,8 +191,14 @@ impl RecordTable {
 
 /// Checks a batch before it goes to the journal.
 pub(crate) fn check_sizes(batch: &RecordBatch) -> Result<(), RecordError> {
+    let mut all = 0;
     for (space, key, value) in &batch.changes {
         let bytes = value.as_ref().map_or(0, Vec::len).max(key.len());
+        all += bytes;
+        if all > BATCH_BYTES_MAX {
+            let bytes_max = BATCH_BYTES_MAX;
+            return Err(RecordError::TooLarge { space: *space, bytes: all, bytes_max });
+        }
         if bytes > RECORD_BYTES_MAX || key.len() > PIECE_BYTES {
             return Err(RecordError::TooLarge {
                 space: *space,

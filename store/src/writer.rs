@@ -25,6 +25,8 @@ use crate::series_log::LABELS_BYTES_MAX;
 const LATE_WAITING_MAX: u64 = 2_000_000;
 /// A source's start, computed from its uptime, may waver by this without being another start.
 const START_WAVER_MS: i64 = 5_000;
+/// Samples in one entry of the journal: far below the longest entry that is believed.
+const ENTRY_SAMPLES: usize = 500_000;
 /// Stands for a series that a sample was refused for.
 const NO_SERIES: u32 = u32::MAX;
 
@@ -118,11 +120,14 @@ impl Writer {
         scratch.series.retain(|series| *series != NO_SERIES);
         if accepted.stored > 0 {
             let Scratch { series, points, framed, .. } = &mut scratch;
-            frame(framed, |out| {
-                let mut writer = SamplesWriter::new(out, facts);
-                let all = series.iter().zip(points.iter());
-                all.for_each(|(series, point)| writer.put(*series, point.at, point.value));
-            });
+            let pieces = series.chunks(ENTRY_SAMPLES).zip(points.chunks(ENTRY_SAMPLES));
+            for (series, points) in pieces {
+                frame(framed, |out| {
+                    let mut writer = SamplesWriter::new(out, facts);
+                    let all = series.iter().zip(points);
+                    all.for_each(|(series, point)| writer.put(*series, point.at, point.value));
+                });
+            }
         }
         count_batch(&inner.counters, &accepted);
         // First to the heads: who is told that a sample is safe finds it there.

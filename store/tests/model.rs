@@ -304,9 +304,14 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// Lives to try; `NOROSHI_LIVES` for more than the usual 32.
+fn cases() -> u32 {
+    std::env::var("NOROSHI_LIVES").ok().and_then(|text| text.parse().ok()).unwrap_or(32)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 32,
+        cases: cases(),
         max_shrink_iters: 60,
         failure_persistence: None,
         ..ProptestConfig::default()
