@@ -1,8 +1,9 @@
 //! The whole of the room: what the programs hold, and the tasks behind it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use noroshi_expr::Engine;
+use noroshi_expr::{Engine, EngineLimits};
 use noroshi_model::{CheckId, Clock, Event, Records, SeriesSource, Sink, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -27,6 +28,12 @@ const MESSAGES_MAX: usize = 4096;
 /// How many updates a reader of [`Checks::updates`] may be behind before it is told that it lost
 /// some.
 const UPDATES_MAX: usize = 4096;
+
+/// How many samples one expression may load: a thousand series over a day at 10 s and more.
+const SAMPLES_MAX: usize = 10_000_000;
+/// How long one expression may be evaluated. It goes on after the check's own time-out, because a
+/// thread cannot be ended, and must not do so for long.
+const EVALUATION_MAX: Duration = Duration::from_secs(20);
 
 /// What the room needs of others.
 #[derive(Clone)]
@@ -74,7 +81,11 @@ impl Checks {
             inbox: Mutex::new(Some(inbox)),
             due: Arc::default(),
             to_write: Arc::default(),
-            engine: Engine::default(),
+            engine: Engine::new(EngineLimits {
+                samples_max: SAMPLES_MAX,
+                duration_max: EVALUATION_MAX,
+                lookback: EngineLimits::default().lookback,
+            }),
             counters: Arc::default(),
             deps,
         }))
@@ -91,7 +102,9 @@ impl Checks {
 
     /// Runs checks until `stop`; then ends what is under way and writes what is not yet written.
     ///
-    /// May be called once; a second call returns at once.
+    /// May be called once; a second call returns at once. Returns before `stop` only when the
+    /// task that judges and commits has failed by a bug; the program should then end and be started
+    /// again.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let Some(inbox) = self.inbox.lock().take() else { return };
         let writer = Writer {
@@ -117,7 +130,13 @@ impl Checks {
         let writer_stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run(inbox, writer_stop.clone()));
-        runner.run(stop).await;
+        tokio::select! {
+            () = runner.run(stop) => {}
+            // Without the writer nothing is judged any longer: better an end that is seen.
+            Some(ended) = tasks.join_next() => {
+                tracing::error!(?ended, "the writer of checks failed by a bug; no check runs now");
+            }
+        }
         writer_stop.cancel();
         while tasks.join_next().await.is_some() {}
     }

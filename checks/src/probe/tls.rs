@@ -271,3 +271,70 @@ impl ServerCertVerifier for Recorder {
         self.verifier.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn chain(days: i64, fault: Option<&str>) -> Chain {
+        Chain {
+            fault: fault.map(str::to_owned),
+            ends: Some(NOW.as_secs() + days * 86_400),
+            subject: "web1".to_owned(),
+            issuer: "a root".to_owned(),
+        }
+    }
+
+    #[test]
+    fn days_left_and_faults_are_judged_the_worse_counts() {
+        let unknown = Some("invalid peer certificate: UnknownIssuer");
+        for (chain, is_insecure, status, words) in [
+            (chain(90, None), false, Status::Ok, "certificate of web1 has 90 days left"),
+            (chain(20, None), false, Status::Warning, "certificate of web1 has 20 days left"),
+            (chain(6, None), false, Status::Critical, "certificate of web1 has 6 days left"),
+            (chain(-3, None), false, Status::Critical, "certificate of web1 ended 3 days ago"),
+            (chain(-3, None), true, Status::Critical, "certificate of web1 ended 3 days ago"),
+            (
+                chain(90, unknown),
+                false,
+                Status::Critical,
+                "certificate of web1 has 90 days left, but invalid peer certificate: UnknownIssuer",
+            ),
+            (
+                chain(20, unknown),
+                true,
+                Status::Warning,
+                "certificate of web1 has 20 days left (invalid peer certificate: UnknownIssuer)",
+            ),
+            (Chain::default(), true, Status::Critical, "certificate: none that can be read"),
+        ] {
+            let judged = chain.judge(NOW, Some(21.0), Some(7.0), is_insecure);
+            assert_eq!(judged, (status, words.to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_critical_and_says_so() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 plain\r\n").await.unwrap();
+            // Held open: the handshake must fail by what was said, not by the end of it.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        });
+        let probe = TlsProbe {
+            target,
+            server_name: "web1.example".to_owned(),
+            days_warning: 21.0,
+            days_critical: 7.0,
+            is_insecure: false,
+        };
+        let finding = look(&probe, &Macros::default(), NOW).await;
+        assert_eq!(finding.status, Status::Critical);
+        assert!(finding.output.starts_with("no TLS: "), "{}", finding.output);
+        serving.abort();
+    }
+}
