@@ -214,3 +214,117 @@ async fn a_jump_of_the_wall_clock_neither_stalls_nor_bursts() {
     }
     house.stop().await;
 }
+
+/// An expression that is always fine, every second.
+fn steady(id: &str) -> CheckSpec {
+    let probe = Probe::Expression(ExpressionProbe {
+        expr: "vector(1)".to_owned(),
+        judge: Judge::Thresholds { warning: None, critical: None },
+        unit: String::new(),
+        name_labels: Vec::new(),
+        missing: Missing::Unknown,
+    });
+    let mut check = CheckSpec::new(CheckId::parse(id), probe);
+    check.timing.interval = Duration::from_secs(1);
+    check
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_hanging_targets_delay_nobody_else() {
+    let mut checks = vec![steady("web1/steady")];
+    for index in 0..100 {
+        let id = CheckId::check("web1", &format!("hanging{index}"));
+        let mut check = CheckSpec::new(id, plugin(&["/bin/sleep", "1000"]));
+        check.timing.interval = Duration::from_mins(1);
+        check.timing.timeout = Duration::from_mins(1);
+        checks.push(check);
+    }
+    let house = House::start(site(checks));
+    house.wait("web1/steady", |view| view.status.is_some()).await;
+    let runs = || {
+        let status = house.series.0.lock();
+        let is_steady = |labels: &noroshi_model::Labels| {
+            labels.name() == "noroshi_check_status" && labels.get("check") == Some("steady")
+        };
+        status.iter().filter(|sample| is_steady(&sample.labels)).count()
+    };
+    let before = runs();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let done = runs() - before;
+    assert!((29..=31).contains(&done), "{done} runs in 30 s");
+    assert!(house.checks.stats().runs_under_way >= 90, "{:?}", house.checks.stats());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_never_runs_twice_at_once_not_even_when_it_does_not_want_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    // Notes when the run before it is still there; then ignores the polite signal.
+    let script = format!(
+        "[ -e {path}/pid ] && kill -0 $(cat {path}/pid) && echo twice >> {path}/twice; \
+         echo $$ > {path}/pid; echo run >> {path}/runs; trap '' TERM; sleep 20"
+    );
+    let mut check =
+        CheckSpec::new(CheckId::check("web1", "stubborn"), plugin(&["/bin/sh", "-c", &script]));
+    check.timing.interval = Duration::from_millis(200);
+    check.timing.retry_interval = Duration::from_millis(200);
+    let house = House::start(site(vec![check]));
+    let id = CheckId::check("web1", "stubborn");
+    let runs = || std::fs::read_to_string(folder.path().join("runs")).unwrap_or_default();
+    let begun = std::time::Instant::now();
+    while runs().lines().count() < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "only {:?}", runs());
+        house.checks.recheck(&id).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!folder.path().join("twice").exists());
+    let view = house.checks.check(&id).unwrap();
+    assert_eq!(view.status, Some(Status::Critical), "{}", view.output);
+    assert!(view.output.contains("timed out after 0.2 s"), "{}", view.output);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_handler_runs_on_soft_and_hard_changes_with_its_macros() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("handled");
+    let script = format!("echo \"$@\" >> {}", file.display());
+    let argv = [
+        "/bin/sh",
+        "-c",
+        script.as_str(),
+        "handler",
+        "$SERVICEDESC$",
+        "$SERVICESTATE$",
+        "$SERVICESTATETYPE$",
+        "$SERVICEATTEMPT$",
+        "$SERVICEOUTPUT$",
+    ];
+    let mut check = passive("web1/job");
+    check.on_change = Some(crate::HandlerSpec {
+        action: crate::HandlerAction::Command { argv: argv.map(str::to_owned).to_vec() },
+        timeout: Duration::from_secs(10),
+    });
+    let house = House::start(site(vec![check]));
+    let mut wanted = Vec::new();
+    for (status, line) in [
+        (Status::Critical, "job CRITICAL SOFT 1 it's $(broken)"),
+        (Status::Critical, "job CRITICAL SOFT 2 it's $(broken)"),
+        (Status::Critical, "job CRITICAL HARD 3 it's $(broken)"),
+        (Status::Ok, "job OK HARD 1 it's $(broken)"),
+    ] {
+        submit(&house, "web1/job", status, "it's $(broken)").await;
+        wanted.push(line);
+        let begun = std::time::Instant::now();
+        loop {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            if text.lines().collect::<Vec<_>>() == wanted {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{text:?} is not {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    house.stop().await;
+}
