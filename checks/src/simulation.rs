@@ -239,7 +239,7 @@ async fn simulate(seed: u64, turns: usize) {
             let moment = random.next(4);
             pass(&house, &world, moment).await;
         }
-        match random.next(6) {
+        match random.next(7) {
             0 => {
                 let (clock, records, series) = house.kill().await;
                 house = House::start_with(world.site(), clock, records, series);
@@ -251,6 +251,7 @@ async fn simulate(seed: u64, turns: usize) {
             }
             2 => drop(house.checks.apply(world.site())),
             3 => house.clock.jump(3600),
+            4 => house.clock.jump(-3600),
             _ => {}
         }
         pass(&house, &world, CALM_STEPS).await;

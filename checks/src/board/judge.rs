@@ -32,6 +32,7 @@ impl Board {
         steady: i64,
     ) {
         let id = &result.id;
+        self.wall = now;
         let is_blocked = self.is_blocked(id, result.started);
         let Some(entry) = self.entries.get_mut(id) else { return };
         let is_undecided = entry.rules.is_host
@@ -306,7 +307,7 @@ impl Board {
     fn look_at_host(&mut self, id: &CheckId, now: Timestamp, steady: i64) {
         let host = CheckId { host: Arc::clone(&id.host), check: None };
         let seen = self.entries.get(&host).and_then(|entry| entry.state.finished);
-        if seen.is_none_or(|seen| now.since(seen) > HOST_FRESH) {
+        if seen.is_none_or(|seen| seen > now || now.since(seen) > HOST_FRESH) {
             self.recheck(&host, steady);
         }
     }
@@ -366,7 +367,9 @@ impl Board {
     /// Tells whether a host is not up, or was not at some time since `since`.
     fn was_down(&self, host: &CheckId, since: Timestamp) -> bool {
         self.entries.get(host).is_some_and(|entry| {
-            entry.state.is_problem() || entry.state.not_up_until.is_some_and(|until| until >= since)
+            // A moment to come is from before the clock was put back, and says nothing.
+            let was_down = |until| since <= until && until <= self.wall;
+            entry.state.is_problem() || entry.state.not_up_until.is_some_and(was_down)
         })
     }
 
@@ -391,7 +394,8 @@ impl Board {
         while let Some(ancestor) = hosts.pop_front() {
             if let Some(entry) = self.entries.get(&ancestor) {
                 let is_active = entry.probe.as_deref().is_some_and(Probe::is_active);
-                if is_active && entry.state.started.is_none_or(|started| started < at) {
+                let is_fresh = |started| at <= started && started <= self.wall;
+                if is_active && !entry.state.started.is_some_and(is_fresh) {
                     stale.push(ancestor.clone());
                 }
             }

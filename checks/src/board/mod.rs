@@ -117,6 +117,8 @@ pub(crate) struct Board {
     held: BTreeSet<CheckId>,
     /// Checks whose state on disk is behind: times and outputs, nothing that was told.
     dirty: BTreeSet<CheckId>,
+    /// The wall time of the last change.
+    wall: Timestamp,
     user_macros: Arc<BTreeMap<u16, String>>,
     periods: Periods,
     /// What is in downtime again and again, by the name of its period.
@@ -146,6 +148,7 @@ impl Board {
             orphans: record::load_states(records)?,
             held: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            wall: Timestamp::MIN,
             user_macros: Arc::default(),
             periods: Periods::default(),
             recurring: BTreeMap::new(),
