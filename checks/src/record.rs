@@ -27,6 +27,9 @@ const PAGE: usize = 1000;
 /// thousand states fit into memory and a record is far below what the store takes.
 const LONG_OUTPUT_BYTES_MAX: usize = 16 * 1024;
 
+/// How large a state's record may be; the store takes a megabyte.
+const STATE_BYTES_MAX: usize = 512 * 1024;
+
 /// Why what was remembered could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -263,7 +266,18 @@ impl From<StateRecord> for State {
 
 /// Adds a state's record to a batch.
 pub(crate) fn put_state(batch: &mut RecordBatch, id: &CheckId, state: &State) {
-    batch.put(Space::States, id.to_string(), encode(&StateRecord::from(state)));
+    let mut record = StateRecord::from(state);
+    let mut value = encode(&record);
+    if value.len() > STATE_BYTES_MAX {
+        // What the next result brings anew is left out; what was told and when is kept.
+        tracing::warn!(check = %id, bytes = value.len(), "a state is too large to be written whole");
+        record.output = cut(&record.output, LONG_OUTPUT_BYTES_MAX).to_owned();
+        record.long_output.clear();
+        record.perfdata.clear();
+        record.over.clear();
+        value = encode(&record);
+    }
+    batch.put(Space::States, id.to_string(), value);
 }
 
 /// Adds the removal of a state's record.

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::action::{ActionError, PassiveResult};
 use crate::board::{Board, Job};
 use crate::checks::Deps;
-use crate::plugin::understand_passive;
+use crate::plugin::{OUTPUT_BYTES_MAX, understand_passive};
 use crate::probe::{Finding, Probe, dns, http, icmp, look_passive, look_plugin, ntp, tcp, tls};
+use crate::record::cut;
 use crate::schedule::Steady;
 use crate::stats::Counters;
 use crate::writer::Message;
@@ -199,7 +200,7 @@ pub(crate) fn from_outside(
     if status.is_host() != id.is_host() && status.is_host() {
         return Err(ActionError::WrongStatus { id, status });
     }
-    let understood = understand_passive(status, &handed.output);
+    let understood = understand_passive(status, cut(&handed.output, OUTPUT_BYTES_MAX));
     // A result from the future would make all later ones look old.
     let at = handed.at.unwrap_or(now).min(now);
     Ok(CheckResult {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use noroshi_model::seam::RECORD_BYTES_MAX;
 use noroshi_model::{Batch, CheckId, CheckResult, RecordBatch, Sink, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
@@ -176,7 +177,15 @@ impl Writer {
     }
 
     /// Makes a batch durable, however long it takes; false only when that failed at the stop.
-    async fn commit(&self, batch: RecordBatch, is_final: bool) -> bool {
+    async fn commit(&self, mut batch: RecordBatch, is_final: bool) -> bool {
+        // What the store will never take must not keep back all that comes after it.
+        batch.changes.retain(|(space, _, value)| {
+            let bytes = value.as_ref().map_or(0, Vec::len);
+            if bytes > RECORD_BYTES_MAX {
+                tracing::error!(?space, bytes, "a record is too large and is left out");
+            }
+            bytes <= RECORD_BYTES_MAX
+        });
         if batch.is_empty() {
             return true;
         }

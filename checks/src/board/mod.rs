@@ -181,9 +181,10 @@ impl Board {
         }
         applied.removed = before.len();
         for (id, entry) in before {
-            self.dirty.remove(&id);
             self.held.remove(&id);
-            record::put_state(&mut self.out.batch, &id, &entry.state);
+            if self.dirty.remove(&id) {
+                record::put_state(&mut self.out.batch, &id, &entry.state);
+            }
             self.orphans.insert(id.clone(), entry.state);
             self.out.updated.insert(id);
         }

@@ -286,6 +286,23 @@ async fn a_kill_in_the_middle_loses_no_state_no_event_and_no_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_check_that_is_taken_out_and_put_back_knows_its_state() {
+    let house = House::start(one_job());
+    submit(&house, "web1/job", Status::Critical).await;
+    let without = Site { checks: Vec::new(), ..one_job() };
+    house.checks.apply(without.clone());
+    assert!(house.checks.check(&CheckId::parse("web1/job")).is_none());
+    let missing = house.checks.recheck(&CheckId::parse("web1/job")).await;
+    assert!(missing.is_err());
+    let (clock, records, series) = house.stop().await;
+    let house = House::start_with(without, clock, records, series);
+    house.checks.apply(one_job());
+    let view = house.checks.check(&CheckId::parse("web1/job")).unwrap();
+    assert_eq!((view.status, view.problem), (Some(Status::Critical), Some(1)));
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_passive_check_becomes_stale_once_and_recovers() {
     let probe =
         PassiveProbe { freshness: Some(Duration::from_mins(5)), stale: Some(Status::Critical) };

@@ -81,6 +81,24 @@ fn every_range_is_read_back() {
 }
 
 #[test]
+fn a_state_that_is_too_large_is_written_without_its_bulk() {
+    let mut state = State::pending();
+    state.problem = Some(Problem { sequence: 9, since: Timestamp::from_secs(1) });
+    // Each control character takes six bytes as JSON.
+    state.output = "\u{1}".repeat(64 * 1024);
+    state.perfdata = (0..1000)
+        .flat_map(|_| crate::plugin::parse_perfdata(&format!("{}=1", "\u{1}".repeat(250))))
+        .collect();
+    let (records, mut batch) = (MemoryRecords::new(), RecordBatch::new());
+    put_state(&mut batch, &CheckId::host("a"), &state);
+    assert!(batch.changes[0].2.as_ref().unwrap().len() <= STATE_BYTES_MAX);
+    records.commit(batch).unwrap();
+    let read = load_states(&records).unwrap();
+    assert_eq!(read[&CheckId::host("a")].problem, state.problem);
+    assert!(read[&CheckId::host("a")].perfdata.is_empty());
+}
+
+#[test]
 fn what_is_damaged_or_of_another_version_is_left_out() {
     let records = MemoryRecords::new();
     let mut batch = RecordBatch::new();
