@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::codec::{Point, Row};
 use crate::fold::fold_samples;
 use crate::import::RowImport;
+use crate::select::Given;
 use crate::store::Store;
 
 /// Samples or rows in one line.
@@ -134,7 +135,7 @@ fn column(values: &[f64]) -> Vec<Value> {
 }
 
 impl Store {
-    /// Writes the series that match, everything that is kept of them in `(after, until]`: samples
+    /// Writes the series that match, as they are stored: everything that is kept of them in `(after, until]`: samples
     /// as far back as the first archive reaches, rows of each coarser archive before that.
     ///
     /// Errors: [`TransferError`].
@@ -161,7 +162,8 @@ impl Store {
                 window: std::time::Duration::ZERO,
                 samples_max: usize::MAX,
             };
-            let answer = self.select(&request).map_err(TransferError::Select)?;
+            let answer = self.inner.answer(&request, Given::AsStored);
+            let answer = answer.map_err(TransferError::Select)?;
             let exact = answer.into_iter().find(|series| series.labels == labels);
             for segment in exact.into_iter().flat_map(|series| series.segments) {
                 match segment {

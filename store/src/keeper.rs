@@ -112,6 +112,7 @@ impl Keeper {
                 .and_then(|()| inner.journal.drop_before(task.journal));
         }
         drop(gate);
+        inner.counters.log_bytes.store(inner.log.lock().bytes(), Relaxed);
         let counters = &self.inner.counters;
         match &outcome {
             Ok(()) => {

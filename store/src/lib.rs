@@ -61,6 +61,7 @@ mod records;
 mod repair;
 mod ring;
 mod rrd;
+mod save;
 mod seal;
 mod segment;
 mod select;

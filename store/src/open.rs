@@ -1,7 +1,7 @@
 //! Opening a store: catalogue, checkpoint, rings, journal, in this order; each piece that is
 //! damaged is named and made good from the others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -148,12 +148,14 @@ pub(crate) fn open_parts(
         next_checkpoint: loaded.as_ref().map_or(1, |loaded| loaded.number + 1),
         new_metas: Vec::new(),
         removed: Vec::new(),
+        silent: HashMap::new(),
         scratch: Scratch::default(),
     };
     restore(&mut writer, loaded, is_lost, &mut recovery);
     let needed: Vec<u64> = numbers.into_iter().filter(|number| *number >= first_needed).collect();
     replay(&mut writer, &needed, &mut recovery)?;
     set_budget(&writer);
+    inner.counters.log_bytes.store(inner.log.lock().bytes(), Relaxed);
     recovery.series = inner.catalogue.read().len() as u64;
     let (commands, receiver) = mpsc::channel(QUEUE_BATCHES);
     let keeper = Keeper {

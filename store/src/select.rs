@@ -26,6 +26,15 @@ struct Piece {
     until: i64,
 }
 
+/// How samples are given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// As they came: for copies.
+    AsStored,
+    /// With silences marked as unknown and wraps of counters undone: for readers.
+    Corrected,
+}
+
 /// Chooses archives, oldest piece first.
 ///
 /// The coarsest archive that still has two rows for each step and window answers, as far back as
@@ -61,12 +70,17 @@ fn choose(class: &Class, now: i64, request: &Select) -> Vec<Piece> {
 }
 
 impl Inner {
-    fn segments(&self, view: &View, pieces: &[Piece]) -> Result<Vec<Segment>, RingError> {
+    fn segments(
+        &self,
+        view: &View,
+        pieces: &[Piece],
+        given: Given,
+    ) -> Result<Vec<Segment>, RingError> {
         let class = &self.classes[view.class];
         let mut segments = Vec::new();
         for piece in pieces {
             if piece.archive == 0 {
-                segments.extend(self.raw_segment(view, piece.after, piece.until)?);
+                segments.extend(self.raw_segment(view, piece.after, piece.until, given)?);
                 continue;
             }
             let step = class.steps[piece.archive];
@@ -84,7 +98,7 @@ impl Inner {
             }
             let is_last = pieces.last() == Some(piece);
             if is_last && rows_until < piece.until {
-                segments.extend(self.raw_segment(view, rows_until, piece.until)?);
+                segments.extend(self.raw_segment(view, rows_until, piece.until, given)?);
             }
         }
         Ok(segments)
@@ -95,12 +109,16 @@ impl Inner {
         view: &View,
         after: i64,
         until: i64,
+        given: Given,
     ) -> Result<Option<Segment>, RingError> {
         let raw = self.raw(view, after, until, false)?;
         if raw.points.is_empty() {
             return Ok(None);
         }
         let mut points = raw.points;
+        if given == Given::AsStored {
+            return Ok(Some(raw_of(&points)));
+        }
         if let Some(width @ (Width::U32 | Width::U64)) = view.width {
             unwrap_counter(&mut points, width, &Restarts::new(&raw.marks));
         }
@@ -109,9 +127,42 @@ impl Inner {
             let now = self.now();
             points = with_silences(points, heartbeat, until.min(now));
         }
-        let at = points.iter().map(|point| point.at).collect();
-        let value = points.iter().map(|point| point.value).collect();
-        Ok(Some(Segment::Raw(RawSegment { at, value })))
+        Ok(Some(raw_of(&points)))
+    }
+
+    /// Answers as [`SeriesSource::select`] does.
+    pub(crate) fn answer(
+        &self,
+        request: &Select,
+        given: Given,
+    ) -> Result<Vec<SeriesData>, SelectError> {
+        let (after, until) = (request.after.as_millis(), request.until.as_millis());
+        let now = self.now();
+        let mut numbers = 0;
+        let mut answer = Vec::new();
+        for (labels, series) in self.found(&request.matchers)? {
+            if !self.may_have(series, after, until) {
+                continue;
+            }
+            let class = self.table.with(series, |head| usize::from(head.class));
+            let Some(class) = class.and_then(|class| self.classes.get(class)) else { continue };
+            let pieces = choose(class, now, request);
+            // Rows are made of what lies up to one row before.
+            let coarsest = pieces.iter().map(|piece| class.steps[piece.archive]).max();
+            let from = pieces.iter().map(|piece| piece.after).min().unwrap_or(after);
+            let from = from.saturating_sub(coarsest.unwrap_or(0));
+            let Some(view) = self.view(series, from, until) else { continue };
+            let segments = self.segments(&view, &pieces, given).map_err(read_error)?;
+            if segments.is_empty() {
+                continue;
+            }
+            numbers += numbers_in(&segments);
+            if numbers > request.samples_max {
+                return Err(SelectError::TooManySamples { samples_max: request.samples_max });
+            }
+            answer.push(SeriesData { labels, segments });
+        }
+        Ok(answer)
     }
 
     /// Returns the series that match with their labels, in order of the labels.
@@ -180,6 +231,12 @@ fn with_silences(points: Vec<Point>, heartbeat: i64, until: i64) -> Vec<Point> {
     out
 }
 
+fn raw_of(points: &[Point]) -> Segment {
+    let at = points.iter().map(|point| point.at).collect();
+    let value = points.iter().map(|point| point.value).collect();
+    Segment::Raw(RawSegment { at, value })
+}
+
 fn row_segment(step: i64, rows: &[Row], has_increase: bool, count_min: u64) -> RowSegment {
     let mut segment = RowSegment { step, ..RowSegment::default() };
     for row in rows {
@@ -212,33 +269,7 @@ fn read_error(error: RingError) -> SelectError {
 
 impl SeriesSource for Inner {
     fn select(&self, request: &Select) -> Result<Vec<SeriesData>, SelectError> {
-        let (after, until) = (request.after.as_millis(), request.until.as_millis());
-        let now = self.now();
-        let mut numbers = 0;
-        let mut answer = Vec::new();
-        for (labels, series) in self.found(&request.matchers)? {
-            if !self.may_have(series, after, until) {
-                continue;
-            }
-            let class = self.table.with(series, |head| usize::from(head.class));
-            let Some(class) = class.and_then(|class| self.classes.get(class)) else { continue };
-            let pieces = choose(class, now, request);
-            // Rows are made of what lies up to one row before.
-            let coarsest = pieces.iter().map(|piece| class.steps[piece.archive]).max();
-            let from = pieces.iter().map(|piece| piece.after).min().unwrap_or(after);
-            let from = from.saturating_sub(coarsest.unwrap_or(0));
-            let Some(view) = self.view(series, from, until) else { continue };
-            let segments = self.segments(&view, &pieces).map_err(read_error)?;
-            if segments.is_empty() {
-                continue;
-            }
-            numbers += numbers_in(&segments);
-            if numbers > request.samples_max {
-                return Err(SelectError::TooManySamples { samples_max: request.samples_max });
-            }
-            answer.push(SeriesData { labels, segments });
-        }
-        Ok(answer)
+        self.answer(request, Given::Corrected)
     }
 
     fn series(

@@ -126,7 +126,7 @@ impl StoreStats {
                 counters.checkpoint_pause_micros.load(Relaxed),
             ),
             clock_rewinds: counters.clock_rewinds.load(Relaxed),
-            catalogue_bytes: inner.engine.bytes() + inner.log.lock().bytes(),
+            catalogue_bytes: inner.engine.bytes() + counters.log_bytes.load(Relaxed),
             planned_bytes: counters.planned_bytes.load(Relaxed),
             budget_bytes: counters.budget_bytes.load(Relaxed),
             disk_free_bytes: counters.disk_free_bytes.load(Relaxed),

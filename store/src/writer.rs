@@ -1,8 +1,10 @@
 //! The one thread that changes series: takes batches in order, journals them, appends.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::SyncSender;
+use std::time::Instant;
 
 use noroshi_model::seam::Accepted;
 use noroshi_model::time::millis;
@@ -10,13 +12,12 @@ use noroshi_model::{Batch, MetricMeta, Refused};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::catalogue::hash_labels;
-use crate::checkpoint::{Summary, Unpublished, Writing};
 use crate::codec::Point;
-use crate::entry::{SamplesWriter, SourceFacts, put_metas, put_removed, put_series};
+use crate::entry::{SamplesWriter, SourceFacts, put_metas, put_series};
 use crate::head::{Head, LATE_SAMPLES, Put};
 use crate::inner::{Counters, Inner};
 use crate::journal::Waiter;
-use crate::keeper::{KeeperTask, answer};
+use crate::keeper::KeeperTask;
 use crate::ring::RingError;
 use crate::segment::frame;
 use crate::series_log::LABELS_BYTES_MAX;
@@ -56,6 +57,8 @@ pub(crate) struct Writer {
     pub(crate) new_metas: Vec<MetricMeta>,
     /// Series that were removed and are not in it.
     pub(crate) removed: Vec<u32>,
+    /// Series that seem to be silent for longer than their archives reach back, and since when.
+    pub(crate) silent: HashMap<u32, Instant>,
     /// Reused from batch to batch.
     pub(crate) scratch: Scratch,
 }
@@ -166,7 +169,7 @@ impl Writer {
         });
         Inner::count(&inner.counters.repeated, repeated);
         for (series, point) in rewound.drain(..) {
-            self.rewind(series, point);
+            self.rewind(series, point, future);
         }
     }
 
@@ -229,8 +232,14 @@ impl Writer {
 
     /// The series has samples of a future that the clock has come back from: what is in memory
     /// becomes a block, and the series goes on from here.
-    fn rewind(&mut self, series: u32, point: Point) {
+    fn rewind(&mut self, series: u32, point: Point, future: i64) {
         let inner = Arc::clone(&self.inner);
+        let is_ahead = inner.table.with(series, |head| head.last_at > future);
+        if is_ahead != Some(true) {
+            // A sample before it in the same batch has done it.
+            inner.table.with(series, |head| head.put(point.at, point.value));
+            return;
+        }
         if let Err(error) = inner.seal_all(series) {
             return self.report(Err(error));
         }
@@ -392,88 +401,6 @@ impl Writer {
             }
             self.new_metas.push(meta);
         }
-    }
-
-    /// Writes a checkpoint; the keeper's thread makes it durable.
-    pub(crate) fn checkpoint(&mut self, done: Option<SyncSender<bool>>) {
-        let before = std::time::Instant::now();
-        self.flush_all_late();
-        self.remove_forgotten();
-        let written = self.write_checkpoint();
-        let pause = before.elapsed().as_micros() as u64;
-        self.inner.counters.checkpoint_pause_micros.fetch_max(pause, Relaxed);
-        match written {
-            Ok((unpublished, journal)) => {
-                let task = KeeperTask {
-                    unpublished,
-                    journal,
-                    first_series: self.logged_series,
-                    metas: std::mem::take(&mut self.new_metas),
-                    removed: std::mem::take(&mut self.removed),
-                    done,
-                };
-                self.logged_series = self.inner.catalogue.read().next_series();
-                if self.keeper.send(task).is_err() {
-                    tracing::error!("the keeper's thread is gone: no checkpoint");
-                }
-            }
-            Err(error) => {
-                Inner::count(&self.inner.counters.checkpoint_failures, 1);
-                tracing::error!(%error, "cannot write a checkpoint; the journal keeps everything");
-                answer(done, false);
-            }
-        }
-    }
-
-    /// Removes series that were silent for longer than their longest archive reaches back.
-    fn remove_forgotten(&mut self) {
-        let inner = Arc::clone(&self.inner);
-        let now = inner.now();
-        let mut gone = Vec::new();
-        inner.table.for_each(|series, head| {
-            let class = &inner.classes[usize::from(head.class)];
-            let span = class.spans.last().copied().unwrap_or(i64::MAX);
-            let is_used = head.last_at > i64::MIN;
-            if is_used && head.last_at < now.saturating_sub(span) && head.late.is_empty() {
-                class.series_count.fetch_sub(1, Relaxed);
-                gone.push(series);
-            }
-        });
-        if gone.is_empty() {
-            return;
-        }
-        let mut framed = Vec::new();
-        frame(&mut framed, |out| put_removed(out, &gone));
-        if let Err(refused) = inner.journal.note(&framed) {
-            // They are still there after a restart, and are removed again.
-            tracing::warn!(reason = refused.as_str(), "cannot note that series are gone");
-        }
-        inner.catalogue.write().remove(&gone);
-        for series in &gone {
-            inner.table.set(*series, None);
-        }
-        self.removed.extend(gone);
-        self.plan();
-    }
-
-    fn write_checkpoint(&mut self) -> std::io::Result<(Unpublished, u64)> {
-        let inner = &self.inner;
-        let journal =
-            inner.journal.cut().map_err(|refused| std::io::Error::other(refused.to_string()))?;
-        let summary = Summary { journal, classes: inner.saved_classes() };
-        let directory = inner.directory.join("checkpoint");
-        let number = self.next_checkpoint;
-        let mut writing = Writing::begin(&directory, number, &summary)?;
-        let mut outcome = Ok(());
-        inner.table.for_each(|series, head| {
-            if outcome.is_ok() {
-                outcome = writing.put(series, head);
-            }
-        });
-        outcome?;
-        let unpublished = writing.finish()?;
-        self.next_checkpoint += 1;
-        Ok((unpublished, journal))
     }
 }
 

@@ -261,6 +261,30 @@ fn records_are_there_after_a_restart() {
 }
 
 #[test]
+fn a_clock_that_is_years_ahead_for_a_while_costs_nothing() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), clock());
+    let (store, _) = open(directory.path(), &clock);
+    let sample = |at| (labels("x", "a"), at, (at % 1000) as f64);
+    store.submit_blocking(batch((1..=600).map(|step| sample(START - 6000 + step * 10)))).unwrap();
+    store.submit_blocking(batch([(labels("y", "quiet"), START, 1.0)])).unwrap();
+    // Ten years ahead: some samples and a checkpoint, then the clock comes back.
+    let ahead = START + 3650 * 86_400;
+    clock.set(Timestamp::from_secs(ahead));
+    store.submit_blocking(batch((1..=100).map(|step| sample(ahead - 1000 + step * 10)))).unwrap();
+    assert!(store.checkpoint());
+    clock.set(Timestamp::from_secs(START + 6000));
+    store.submit_blocking(batch((1..=600).map(|step| sample(START + step * 10)))).unwrap();
+    assert_eq!(store.stats().series, 2);
+    let expected: Vec<(i64, f64)> =
+        (-599..=600).map(|step| START + step * 10).map(|at| (at, (at % 1000) as f64)).collect();
+    assert_eq!(raw(&store, "x", START - 6000, START + 6000), expected);
+    assert_eq!(raw(&store, "y", START - 6000, START + 6000), [(START, 1.0)]);
+    assert_eq!(store.stats().clock_rewinds, 1);
+    let x = [Matcher::equal("__name__", "x")];
+    assert_eq!(store.last_seen(&x).unwrap(), Some(Timestamp::from_secs(START + 6000)));
+}
+
+#[test]
 fn a_store_is_open_once() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), clock());
     let (_store, _) = open(directory.path(), &clock);

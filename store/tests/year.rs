@@ -44,11 +44,16 @@ fn ring_bytes(directory: &Path) -> u64 {
     rings.map(|entry| entry.metadata().unwrap().len()).sum()
 }
 
+#[allow(clippy::too_many_lines, reason = "one life of a store, from one end to the other")]
 #[test]
 fn a_year_stays_within_its_plan_and_keeps_the_peak_of_one_sample() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
-    let config = StoreConfig { commit_interval: Duration::ZERO, ..StoreConfig::default() };
+    let config = StoreConfig {
+        commit_interval: Duration::ZERO,
+        forget_grace: Duration::ZERO,
+        ..StoreConfig::default()
+    };
     let clock_seen = Arc::clone(&clock) as Arc<dyn Clock>;
     let (store, _) = Store::open(directory.path(), config.clone(), clock_seen).unwrap();
     let names: Vec<String> = (0..SERIES).map(|series| series.to_string()).collect();
