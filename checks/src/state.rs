@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) long_output: String,
     /// Performance data of the last result.
     pub(crate) perfdata: Vec<Perfdata>,
+    /// Performance data of the last result that had any: what is drawn while a failure has none.
+    pub(crate) measured: Vec<Perfdata>,
     /// When the last run began.
     pub(crate) started: Option<Timestamp>,
     /// When the last run ended.
@@ -106,6 +108,7 @@ impl State {
             output: String::new(),
             long_output: String::new(),
             perfdata: Vec::new(),
+            measured: Vec::new(),
             started: None,
             finished: None,
             latency: Duration::ZERO,

@@ -74,6 +74,9 @@ pub(crate) fn step(
     next.output.clone_from(&result.output);
     next.long_output.clone_from(&result.long_output);
     next.perfdata.clone_from(&result.perfdata);
+    if !result.perfdata.is_empty() {
+        next.measured.clone_from(&result.perfdata);
+    }
     next.started = Some(result.started);
     next.finished = Some(result.finished);
     next.latency = result.latency;

@@ -151,9 +151,11 @@ impl Unit {
 /// A threshold range of the plug-in guidelines: `[@][start:]end`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
-    /// Lower end, inclusive; `-inf` for `~`.
+    /// Lower end, inclusive; `-inf` for `~` (in JSON null).
+    #[serde(with = "lower_end")]
     pub start: f64,
-    /// Upper end, inclusive; `+inf` when left out after a colon.
+    /// Upper end, inclusive; `+inf` when left out after a colon (in JSON null).
+    #[serde(with = "upper_end")]
     pub end: f64,
     /// `@`: alert inside (ends included) instead of outside.
     pub is_inside: bool,
@@ -186,6 +188,31 @@ impl fmt::Display for Range {
     }
 }
 
+/// JSON has no infinity: an open lower end is null.
+mod lower_end {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    pub(super) fn serialize<S: Serializer>(end: &f64, to: S) -> Result<S::Ok, S::Error> {
+        if end.is_finite() { to.serialize_some(end) } else { to.serialize_none() }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::NEG_INFINITY))
+    }
+}
+
+/// An open upper end is null as well.
+mod upper_end {
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) use super::lower_end::serialize;
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +241,8 @@ mod tests {
         for (text, start, end, is_inside, alerting, fine) in cases {
             let range = Range { start, end, is_inside };
             assert_eq!(range.to_string(), text);
+            let json = serde_json::to_string(&range).unwrap();
+            assert_eq!(serde_json::from_str::<Range>(&json).unwrap(), range, "{json}");
             assert!(alerting.iter().all(|value| range.alerts(*value)), "{text}");
             assert!(!fine.iter().any(|value| range.alerts(*value)), "{text}");
         }

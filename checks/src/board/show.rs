@@ -209,11 +209,11 @@ impl Entry {
         }]
     }
 
-    /// One graph for each unit of the performance data, at most three.
+    /// One graph for each unit of the last performance data, at most three.
     fn graphs_of_perfdata(&self) -> Vec<GraphHint> {
         let mut graphs: Vec<GraphHint> = Vec::new();
         let (host, check) = (&self.id.host, self.id.check.as_deref().unwrap_or(""));
-        for perfdata in &self.state.perfdata {
+        for perfdata in &self.state.measured {
             let unit = perfdata.unit.as_str();
             if graphs.len() >= 3 || graphs.iter().any(|graph| graph.unit == unit) {
                 continue;
