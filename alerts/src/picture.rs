@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use noroshi_expr::{Engine, EngineLimits, RangeSeries, Value, parse};
+use noroshi_expr::{Engine, EngineLimits, Expr, RangeSeries, Value, parse};
 use noroshi_graph::{Chart, ChartSeries, Mark, Threshold};
 use noroshi_model::quantity::format_value;
 use noroshi_model::{GraphHint, Labels, SeriesSource, Status, Timestamp};
@@ -34,6 +34,12 @@ const SPAN_MAX: Duration = Duration::from_hours(48);
 
 /// How much is shown before a problem began.
 const LEAD: Duration = Duration::from_mins(45);
+
+/// What is shown of series that have just begun, second by second.
+const YOUNG_SPAN: Duration = Duration::from_mins(5);
+
+/// A series with fewer points at the usual step (20 s) began within [`YOUNG_SPAN`].
+const YOUNG_POINTS: usize = 16;
 
 /// How much is shown after the change, when the mail goes out late.
 const TAIL: Duration = Duration::from_mins(10);
@@ -105,18 +111,13 @@ fn draw(
     zone: TimeZone,
 ) -> Result<Picture, String> {
     let expr = parse(&hint.expr).map_err(|error| error.to_string())?;
-    let (start, end, step) = span(last, now);
-    let limits = EngineLimits {
-        samples_max: SAMPLES_MAX,
-        duration_max: EVALUATION_MAX,
-        ..EngineLimits::default()
-    };
-    let evaluated = Engine::new(limits)
-        .range(source, &expr, (start, end), step)
-        .map_err(|error| error.to_string())?;
-    let Value::Matrix(mut found) = evaluated.value else {
-        return Err("the expression gives no series".to_owned());
-    };
+    let (mut start, end, step) = span(last, now);
+    let mut found = evaluate(source, &expr, (start, end), step)?;
+    if found.iter().all(|series| series.at.len() < YOUNG_POINTS) {
+        // Nothing is older: at the usual scale it would be a dot at the right edge.
+        start = end - YOUNG_SPAN;
+        found = evaluate(source, &expr, (start, end), Duration::from_secs(1))?;
+    }
     let direction = direction(hint);
     let worst =
         |series: &RangeSeries| value_at(series, last.at).map_or(f64::MIN, |v| v * direction);
@@ -154,6 +155,26 @@ fn draw(
     }
     picture.png = Some(png);
     Ok(picture)
+}
+
+/// Evaluates over a span.
+fn evaluate(
+    source: &dyn SeriesSource,
+    expr: &Expr,
+    span: (Timestamp, Timestamp),
+    step: Duration,
+) -> Result<Vec<RangeSeries>, String> {
+    let limits = EngineLimits {
+        samples_max: SAMPLES_MAX,
+        duration_max: EVALUATION_MAX,
+        ..EngineLimits::default()
+    };
+    let evaluated =
+        Engine::new(limits).range(source, expr, span, step).map_err(|error| error.to_string())?;
+    match evaluated.value {
+        Value::Matrix(found) => Ok(found),
+        _ => Err("the expression gives no series".to_owned()),
+    }
 }
 
 /// Returns start, end and step of what is shown.
