@@ -13,7 +13,8 @@
 //! let mut source = MemorySeries::new();
 //! for (instance, per_second) in [("web1", 3.0), ("web2", 5.0)] {
 //!     let labels = Labels::new([("__name__", "requests_total"), ("instance", instance)]);
-//!     let samples = (0..=60).map(|i| (Timestamp::from_secs(i * 10), i as f64 * 10.0 * per_second));
+//!     let value = |i: i64| i as f64 * 10.0 * per_second;
+//!     let samples = (0..=60).map(|i| (Timestamp::from_secs(i * 10), value(i)));
 //!     source.add(&labels, samples);
 //! }
 //!
@@ -54,6 +55,7 @@ mod function;
 mod lexer;
 mod memory;
 mod parser;
+mod visit;
 
 pub use ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, Group, Matching, RangeSelector,

@@ -22,8 +22,8 @@ type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
 /// In so many steps an edge goes from not covered to covered.
 ///
-/// The eye sees no difference to 256, and a picture has a tenth of the colours: most then fit into a
-/// palette, which makes the PNG less than half as large.
+/// The eye sees no difference to 256, and a picture has a tenth of the colours: most then fit into
+/// a palette, which makes the PNG less than half as large.
 const COVERAGE_STEPS: usize = 8;
 
 /// Less than this rounds to nothing.

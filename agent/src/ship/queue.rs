@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::counters::{Counters, DropReason};
 use super::spool::{Spool, SpoolError};
 
-/// Most bytes in memory: half an hour of a host with 400 series and a step of 10 s. Beyond it, they go
-/// to disk, or the oldest are given up when there is none.
+/// Most bytes in memory: half an hour of a host with 400 series and a step of 10 s. Beyond it, they
+/// go to disk, or the oldest are given up when there is none.
 const MEMORY_BYTES_MAX: usize = 1 << 20;
 
 /// Frames, oldest first.
