@@ -1,0 +1,139 @@
+//! `noroshi serve`: the server itself.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::DataArgs;
+use crate::config;
+use crate::daemon::{self, Options, Started};
+
+/// Arguments of `serve`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ServeArgs {
+    /// Configuration: a file, or a folder of *.toml files [default: noroshi.toml, else
+    /// /etc/noroshi/, else built-in]
+    #[arg(long, value_name = "PATH", env = "NOROSHI_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Address and port to listen on, above the configuration [default: 127.0.0.1:8420]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// How the log is written to standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Human, env = "NOROSHI_LOG_FORMAT")]
+    log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// A line a person reads
+    Human,
+    /// A line of JSON
+    Json,
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    start_log(args.log_format);
+    let config_path = config::find(args.config.as_deref());
+    let config = match config::load(config_path.as_deref()) {
+        Ok(config) => config,
+        Err(faults) => {
+            for fault in &faults {
+                eprintln!("{fault}");
+            }
+            bail!("the configuration has {} fault(s); nothing was started", faults.len());
+        }
+    };
+    let options = Options {
+        config_path: config_path.clone(),
+        data: args.data.data.clone(),
+        listen: args.listen,
+    };
+    let welcome = Welcome {
+        config: config_path.map(|path| format!("{}: {}", path.display(), config.summary())),
+        data: args.data.data.display().to_string(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("noroshi")
+        .build()
+        .context("cannot start threads")?;
+    let stop = CancellationToken::new();
+    let outcome = runtime.block_on(async {
+        let signals = stop_on_signal(stop.clone())?;
+        let outcome = daemon::run(options, config, |started| welcome.print(started), stop).await;
+        signals.abort();
+        outcome
+    });
+    // A resolver or a plug-in that hangs must not hold the process.
+    runtime.shutdown_background();
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(1);
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+    }))
+}
+
+/// Starts the log: one line an event, to standard error.
+fn start_log(format: LogFormat) {
+    // Libraries speak up only when something is wrong.
+    let filter = EnvFilter::try_from_env("NOROSHI_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,noroshi=info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Human => log.with_target(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+/// What is said once the server listens.
+struct Welcome {
+    config: Option<String>,
+    data: String,
+}
+
+impl Welcome {
+    fn print(&self, started: &Started) {
+        println!("Noroshi {}", env!("CARGO_PKG_VERSION"));
+        println!("  open     {}/", started.url);
+        match &started.sign_in_link {
+            Some(link) => println!("  sign in  {link}\n           (works once, as admin)"),
+            None => {
+                println!("  sign in  as admin; for a new link: noroshi user sign-in-link admin");
+            }
+        }
+        println!("  data     {}", self.data);
+        match &self.config {
+            Some(config) => println!("  config   {config}"),
+            None => println!("  config   built-in; write noroshi.toml to watch more"),
+        }
+    }
+}

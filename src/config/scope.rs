@@ -1,0 +1,70 @@
+//! Expressions of a host's checks speak of that host unless they say otherwise.
+
+use noroshi_expr::{Expr, Selector, parse};
+use noroshi_model::Matcher;
+
+/// The label that names the host of a series.
+const INSTANCE: &str = "instance";
+/// Stands for the host's name inside an expression.
+const HOST_MACRO: &str = "$HOSTNAME$";
+
+/// What is wrong with an expression.
+#[derive(Debug)]
+pub(super) struct ExprFault {
+    /// What.
+    pub(super) message: String,
+    /// Where in the text, in bytes.
+    pub(super) offset: usize,
+}
+
+/// Returns the expression with `instance="HOST"` on every selector that does not name `instance`.
+pub(super) fn scoped(text: &str, host: &str) -> Result<String, ExprFault> {
+    // The macro stands inside quotes: what would end them there is escaped.
+    let quoted = host.replace('\\', "\\\\").replace('"', "\\\"").replace('\'', "\\'");
+    let mut expr = parsed(&text.replace(HOST_MACRO, &quoted))?;
+    expr.for_each_selector(&mut |selector: &mut Selector| {
+        if !selector.matchers.iter().any(|matcher| matcher.name() == INSTANCE) {
+            selector.matchers.push(Matcher::equal(INSTANCE, host));
+        }
+    });
+    Ok(expr.to_string())
+}
+
+/// Reads a selector such as `{job="node"}` and returns its matchers.
+pub(super) fn selector(text: &str) -> Result<Vec<Matcher>, ExprFault> {
+    match parsed(text)? {
+        Expr::Selector(selector) => Ok(selector.matchers),
+        _ => Err(ExprFault { message: "a selector is expected".to_owned(), offset: 0 }),
+    }
+}
+
+fn parsed(text: &str) -> Result<Expr, ExprFault> {
+    parse(text).map_err(|error| ExprFault {
+        message: error.message.clone(),
+        offset: error.position.offset,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_speaks_of_its_host_unless_it_says_otherwise() {
+        let cases = [
+            ("up", r#"up{instance="w\"1"}"#),
+            (r#"up{instance="x"}"#, r#"up{instance="x"}"#),
+            (r#"up{instance=~".+"}"#, r#"up{instance=~".+"}"#),
+            ("rate(a[5m]) > 1", r#"rate(a{instance="w\"1"}[5m]) > 1"#),
+            (r#"a{b="$HOSTNAME$"}"#, r#"a{b="w\"1",instance="w\"1"}"#),
+            (
+                "sum(max_over_time(a[5m:1m])) / b",
+                r#"sum(max_over_time(a{instance="w\"1"}[5m:1m])) / b{instance="w\"1"}"#,
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(scoped(text, "w\"1").unwrap(), expected);
+        }
+        assert_eq!(scoped("rate(up[5m)", "a").unwrap_err().offset, 10);
+    }
+}

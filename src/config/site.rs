@@ -1,0 +1,100 @@
+//! What the rooms are given: configured hosts and those that registered themselves, together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use noroshi_checks::{CheckSpec, HostSpec, Probe};
+use noroshi_collector::PollSpec;
+
+use super::builtin;
+use super::resolve::{Alive, Config, HostConfig};
+
+/// A host that became known by reporting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegisteredHost {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where its agent reported from; empty when not known.
+    pub(crate) address: String,
+}
+
+/// What is watched, for the rooms that watch.
+#[derive(Debug, Default)]
+pub(crate) struct Site {
+    /// For checks.
+    pub(crate) checks: noroshi_checks::Site,
+    /// For the collector.
+    pub(crate) polls: Vec<PollSpec>,
+    is_measured: bool,
+}
+
+impl Config {
+    /// Puts configured and registered hosts together with the checks that they get.
+    ///
+    /// `is_measured` tells whether the server's own measurements are there to be judged: before
+    /// the first of them its checks could only say that nothing is known.
+    pub(crate) fn site(&self, registered: &[RegisteredHost], is_measured: bool) -> Site {
+        let mut site = Site { is_measured, ..Site::default() };
+        let with_agent: BTreeMap<&str, &RegisteredHost> =
+            registered.iter().map(|host| (host.name.as_str(), host)).collect();
+        for host in &self.hosts {
+            self.add(&mut site, host, with_agent.get(host.spec.name.as_str()).copied());
+        }
+        let configured: BTreeSet<&str> =
+            self.hosts.iter().map(|host| host.spec.name.as_str()).collect();
+        for host in registered.iter().filter(|host| !configured.contains(host.name.as_str())) {
+            let config = HostConfig::new(HostSpec::new(&host.name, &host.address));
+            self.add(&mut site, &config, Some(host));
+        }
+        if self.local.is_watched && !configured.contains(self.local.name.as_str()) {
+            let host = HostSpec::new(&self.local.name, "127.0.0.1");
+            self.add(&mut site, &HostConfig::new(host), None);
+        }
+        site.checks.user_macros.clone_from(&self.user_macros);
+        site
+    }
+
+    /// Adds one host with all that it gets.
+    fn add(&self, site: &mut Site, host: &HostConfig, agent: Option<&RegisteredHost>) {
+        let is_local = self.local.is_watched && host.spec.name == self.local.name;
+        let mut spec = host.spec.clone();
+        if let (true, Some(agent)) = (spec.address.is_empty(), agent) {
+            spec.address.clone_from(&agent.address);
+        }
+        let has_agent = agent.is_some() || is_local;
+        match &host.alive {
+            Alive::Probe(said) => {
+                let (probe, timing) = (**said).clone();
+                (spec.probe, spec.timing) = (Some(probe), timing);
+            }
+            Alive::Agent => self.watch_agent(&mut spec),
+            Alive::Unsaid if has_agent => self.watch_agent(&mut spec),
+            Alive::Unsaid | Alive::None => {}
+        }
+        let mut checks: BTreeMap<String, CheckSpec> = BTreeMap::new();
+        let mut keep = |check: CheckSpec| {
+            let name = check.id.check.as_deref().unwrap_or_default().to_owned();
+            checks.insert(name, check);
+        };
+        if is_local {
+            builtin::of_the_machine(&spec.name).into_iter().for_each(&mut keep);
+            if site.is_measured {
+                builtin::of_the_server(&spec.name).into_iter().for_each(&mut keep);
+            }
+        } else if has_agent && self.agents.has_checks {
+            builtin::of_an_agent(&spec.name).into_iter().for_each(&mut keep);
+        }
+        self.checks_for(&spec).into_iter().for_each(&mut keep);
+        host.checks.iter().cloned().for_each(&mut keep);
+        site.polls.extend(host.polls.iter().cloned());
+        site.checks.checks.extend(checks.into_values());
+        site.checks.hosts.push(spec);
+    }
+
+    /// Makes the host's state depend on its agent's reports.
+    fn watch_agent(&self, spec: &mut HostSpec) {
+        let (probe, timing) = builtin::agent_reports(&spec.name, self.agents.silence);
+        let is_named = matches!(probe, Probe::Expression(_));
+        debug_assert!(is_named, "an agent is watched by its series");
+        (spec.probe, spec.timing) = (Some(probe), timing);
+    }
+}

@@ -1,0 +1,121 @@
+//! The files of a configuration, and where in them something stands.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// One file as it was read.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// Something wrong in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// From 1; 0 when it is about the whole file.
+    pub(crate) line: usize,
+    /// In characters, from 1; 0 when it is about the whole file.
+    pub(crate) column: usize,
+    /// What is wrong.
+    pub(crate) what: String,
+    /// What to do; empty when `what` says it.
+    pub(crate) advice: String,
+}
+
+impl fmt::Display for Fault {
+    /// Writes `file:line:column: what; what to do`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}", self.what)?;
+        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
+    }
+}
+
+impl SourceFile {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Fault> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Self { path: path.to_owned(), text }),
+            Err(error) => Err(Fault {
+                path: path.to_owned(),
+                line: 0,
+                column: 0,
+                what: format!("cannot read the file: {error}"),
+                advice: "check that it exists and that this user may read it".to_owned(),
+            }),
+        }
+    }
+
+    /// Makes a fault at a stretch of the text.
+    pub(crate) fn fault(&self, span: &Range<usize>, what: String, advice: String) -> Fault {
+        let (line, column) = self.position(span.start);
+        Fault { path: self.path.clone(), line, column, what, advice }
+    }
+
+    /// Returns line and column, from 1, of a byte offset; the end of the text for one beyond it.
+    fn position(&self, offset: usize) -> (usize, usize) {
+        let mut end = offset.min(self.text.len());
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let before = &self.text[..end];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+/// Returns the candidate nearest to a mistyped word, when it is near enough to be meant.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let (distance, best) =
+        candidates.into_iter().map(|candidate| (edits(word, candidate), candidate)).min()?;
+    (distance * 2 < word.chars().count()).then_some(best)
+}
+
+/// Returns how many letters must be put in, taken out or exchanged (Levenshtein's distance).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let exchange = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = exchange.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_in_lines_and_characters() {
+        let file = SourceFile { path: "a.toml".into(), text: "é = 1\nbad = 2\n".into() };
+        let fault = |start: usize| file.fault(&(start..start + 1), "x".into(), "do y".into());
+        assert_eq!(fault(0).to_string(), "a.toml:1:1: x; do y");
+        assert_eq!(fault(3).to_string(), "a.toml:1:3: x; do y");
+        assert_eq!(fault(7).to_string(), "a.toml:2:1: x; do y");
+        assert_eq!(fault(999).to_string(), "a.toml:3:1: x; do y");
+    }
+
+    #[test]
+    fn a_mistyped_word_finds_its_neighbour() {
+        let words = ["interval", "timeout", "attempts"];
+        assert_eq!(nearest("intervall", words), Some("interval"));
+        assert_eq!(nearest("tiemout", words), Some("timeout"));
+        assert_eq!(nearest("colour", words), None);
+    }
+}

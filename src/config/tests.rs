@@ -1,0 +1,172 @@
+//! Whole configurations: what is read, and what each mistake is told.
+
+use std::fs;
+
+use noroshi_checks::{Judge, Probe};
+use noroshi_model::CheckId;
+
+use super::site::Site;
+use super::*;
+
+/// Returns the faults of a configuration without the path of its file.
+fn faults(text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("noroshi.toml");
+    fs::write(&path, text).unwrap();
+    let folder_name = format!("{}/", folder.path().display());
+    let faults = load(Some(&path)).err().unwrap_or_default();
+    faults.iter().map(|fault| fault.to_string().replace(&folder_name, "")).collect()
+}
+
+fn loaded(text: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("noroshi.toml");
+    fs::write(&path, text).unwrap();
+    load(Some(&path)).unwrap()
+}
+
+#[test]
+fn the_built_in_configuration_watches_this_machine() {
+    let site = load(None).unwrap().site(&[], true);
+    let names: Vec<&str> = site.checks.hosts.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(names, ["localhost"]);
+    let has = |check: &str| {
+        let id = CheckId::check("localhost", check);
+        site.checks.checks.iter().any(|spec| spec.id == id)
+    };
+    for check in ["file systems", "memory", "load", "clock", "noroshi store", "configuration"] {
+        assert!(has(check), "localhost has no check {check}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_what_to_do() {
+    let cases = [
+        (
+            "[server]\nlissten = \"127.0.0.1:1\"\n",
+            "noroshi.toml:2:1: unknown field `lissten`, expected one of `listen`, `url`, \
+             `behind_tls`; did you mean `listen`?",
+        ),
+        ("[host.a.check.c]\nexpr = \"rate(up[5m)\"\n", "noroshi.toml:2:19: "),
+        (
+            "[host.a]\nparents = [\"swich1\"]\n[host.switch1]\n",
+            "noroshi.toml:2:12: there is no host `swich1`; did you mean `switch1`?",
+        ),
+        (
+            "[host.a.check.c]\nexpr = \"up\"\ninterval = \"5\"\n",
+            "noroshi.toml:3:12: invalid value: string \"5\", expected a duration with its unit, \
+             such as \"10s\", \"5m\" or \"1h30m\"; correct the value",
+        ),
+        (
+            "[host.a.check.c]\n",
+            "noroshi.toml:1:15: check `c` does not say how to look; give one of command, expr, \
+             http, tcp, ping, passive",
+        ),
+        (
+            "[host.a.check.c]\ncommand = \"check_load -w 5\"\n",
+            "noroshi.toml:2:11: a command is a list of program and arguments; there is no shell; \
+             write [\"check_http\", \"-H\", \"$HOSTADDRESS$\"]; for a shell [\"sh\", \"-c\", \
+             \"...\"]",
+        ),
+        (
+            "[contact.ops]\nemail = \"ops\"\n",
+            "noroshi.toml:1:10: contact \"ops\" has \"ops\", which is no mail address",
+        ),
+        ("[host.a]\ncontacts = [\"ops\"]\n", "noroshi.toml:2:13: there is no contact `ops`; "),
+        ("[smtp]\n", "noroshi.toml:1:1: missing field `server`; add it to this table"),
+        ("[host\n", "noroshi.toml:1:6: "),
+        (
+            "[store]\ndisk_max = \"much\"\n",
+            "noroshi.toml:2:12: \"much\" is no size; write it with its unit, such as \"20 GiB\"",
+        ),
+        ("[check.c]\nexpr = \"up\"\n", "noroshi.toml:1:8: check `c` is for no host; "),
+    ];
+    for (text, expected) in cases {
+        let faults = faults(text);
+        assert!(
+            faults.len() == 1 && faults[0].starts_with(expected),
+            "{text}\nexpected {expected}\nbut told  {faults:#?}"
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = "[server]\nlisten = \"x\"\n[host.a]\nparents = [\"nope\"]\n[contact.b]\n";
+    assert_eq!(faults(text).len(), 3, "{:#?}", faults(text));
+}
+
+#[test]
+fn a_folder_is_read_in_the_order_of_its_names_and_doubles_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.toml"), "[host.web1]\n").unwrap();
+    fs::write(folder.path().join("b.toml"), "[host.web2]\nparents = [\"web1\"]\n").unwrap();
+    fs::write(folder.path().join("b.toml.bak"), "not read").unwrap();
+    assert_eq!(load(Some(folder.path())).unwrap().hosts.len(), 2);
+    fs::write(folder.path().join("c.toml"), "[host.web1]\n").unwrap();
+    let faults = load(Some(folder.path())).unwrap_err();
+    assert!(faults[0].to_string().contains("c.toml:1:7: host `web1` is already in another file"));
+}
+
+#[test]
+fn a_comparison_and_thresholds_are_two_ways_to_judge() {
+    let config = loaded(
+        "[host.a.check.c]\nexpr = \"x > 5\"\nstatus = \"warning\"\nfor = 2\n\
+         [host.a.check.t]\nexpr = \"x\"\nwarning = \"> 5 until 4\"\ninterval = \"10s\"\n",
+    );
+    let site = config.site(&[], true);
+    let find = |name: &str| {
+        let id = CheckId::check("a", name);
+        site.checks.checks.iter().find(|spec| spec.id == id).unwrap()
+    };
+    let Probe::Expression(comparison) = &find("c").probe else { panic!("no expression") };
+    assert!(matches!(comparison.judge, Judge::Firing { .. }));
+    assert_eq!(comparison.expr, "x{instance=\"a\"} > 5");
+    assert_eq!(find("c").timing.attempts_max, 2);
+    let Probe::Expression(thresholds) = &find("t").probe else { panic!("no expression") };
+    let Judge::Thresholds { warning, critical } = thresholds.judge else { panic!("no threshold") };
+    assert_eq!((warning.unwrap().leave, critical), (Some(4.0), None));
+    // What is left out follows the interval: a retry is never slower, a run never longer.
+    let timing = &find("t").timing;
+    assert!(timing.retry_interval <= timing.interval && timing.timeout <= timing.interval);
+}
+
+#[test]
+fn a_check_for_a_group_is_each_hosts_own() {
+    let config = loaded(
+        "[host.a]\ngroups = [\"web\"]\n[host.b]\n[check.c]\ngroups = [\"web\"]\nexpr = \"x > 1\"\n",
+    );
+    let site = config.site(&[], true);
+    let with: Vec<String> = site
+        .checks
+        .checks
+        .iter()
+        .filter(|spec| spec.id.check.as_deref() == Some("c"))
+        .map(|spec| match &spec.probe {
+            Probe::Expression(probe) => format!("{}: {}", spec.id, probe.expr),
+            _ => String::new(),
+        })
+        .collect();
+    assert_eq!(with, ["a/c: x{instance=\"a\"} > 1"]);
+}
+
+#[test]
+fn a_host_that_registered_itself_gets_checks_and_its_own_take_their_place() {
+    let registered = RegisteredHost { name: "web2".to_owned(), address: "192.0.2.7".to_owned() };
+    let site = loaded("").site(std::slice::from_ref(&registered), true);
+    let host = site.checks.hosts.iter().find(|host| host.name == "web2").unwrap();
+    assert_eq!(host.address, "192.0.2.7");
+    assert!(matches!(host.probe, Some(Probe::Expression(_))), "its agent tells that it is up");
+    let count = |site: &Site, name: &str| {
+        let id = CheckId::check("web2", name);
+        site.checks.checks.iter().filter(|spec| spec.id == id).count()
+    };
+    assert_eq!(count(&site, "memory"), 1);
+
+    let own =
+        "[host.web2]\naddress = \"web2.example\"\n[host.web2.check.memory]\nexpr = \"x > 1\"\n";
+    let site = loaded(own).site(&[registered], true);
+    let host = site.checks.hosts.iter().find(|host| host.name == "web2").unwrap();
+    assert_eq!(host.address, "web2.example");
+    assert_eq!(count(&site, "memory"), 1);
+}

@@ -1,0 +1,72 @@
+//! Hosts that registered themselves by an agent that reports: remembered over restarts.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use noroshi_model::{RecordBatch, Records, Space, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::RegisteredHost;
+
+/// How many hosts are read at start; far above what one server watches.
+const HOSTS_MAX: usize = 1_000_000;
+
+/// A registered host on disk, version 1.
+#[derive(Debug, Deserialize, Serialize)]
+struct HostRecord {
+    version: u8,
+    address: String,
+    first_seen: Timestamp,
+}
+
+/// Returns the hosts that registered themselves earlier, by name.
+pub(super) fn load(records: &dyn Records) -> anyhow::Result<Vec<RegisteredHost>> {
+    let found = records.scan(Space::Hosts, b"", None, HOSTS_MAX).context("cannot read hosts")?;
+    let mut hosts = Vec::with_capacity(found.len());
+    for (key, value) in found {
+        let name = String::from_utf8_lossy(&key).into_owned();
+        match serde_json::from_slice::<HostRecord>(&value) {
+            Ok(record) if record.version == 1 => {
+                hosts.push(RegisteredHost { name, address: record.address });
+            }
+            Ok(record) => {
+                tracing::error!(host = name, version = record.version, "host record is too new");
+            }
+            Err(error) => tracing::error!(host = name, %error, "host record is damaged"),
+        }
+    }
+    Ok(hosts)
+}
+
+/// Remembers a host. Blocking.
+pub(super) fn remember(
+    records: &Arc<dyn Records>,
+    host: &RegisteredHost,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let record = HostRecord { version: 1, address: host.address.clone(), first_seen: now };
+    let mut batch = RecordBatch::new();
+    batch.put(Space::Hosts, host.name.as_bytes(), serde_json::to_vec(&record)?);
+    records.commit(batch).with_context(|| format!("cannot remember host {}", host.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use noroshi_model::seam::MemoryRecords;
+
+    use super::*;
+
+    #[test]
+    fn a_registered_host_is_known_after_a_restart_and_a_damaged_one_costs_itself_only() {
+        let records: Arc<dyn Records> = Arc::new(MemoryRecords::new());
+        let host = RegisteredHost { name: "web2".to_owned(), address: "192.0.2.7".to_owned() };
+        remember(&records, &host, Timestamp::from_secs(9)).unwrap();
+        let mut batch = RecordBatch::new();
+        batch.put(Space::Hosts, "broken", "{");
+        records.commit(batch).unwrap();
+
+        let hosts = load(&*records).unwrap();
+        assert_eq!(hosts.len(), 1);
+        assert_eq!((hosts[0].name.as_str(), hosts[0].address.as_str()), ("web2", "192.0.2.7"));
+    }
+}

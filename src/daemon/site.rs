@@ -1,0 +1,120 @@
+//! What is watched changes while the server runs: hosts register, configurations are taken over,
+//! and the server's own measurements begin.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use noroshi_collector::{Password, PollSpec, Target, prometheus};
+use noroshi_model::{CheckId, Matcher, Records, SeriesSource as _};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use super::{Daemon, LOCAL_TOKEN, LocalAccess, register};
+use crate::config::{Local, RegisteredHost};
+
+/// The label `job` of the server's own measurements.
+const OWN_JOB: &str = "noroshi";
+
+impl Daemon {
+    /// Lets hosts that report for the first time become known, until `stop`.
+    pub(super) async fn register_hosts(&self, stop: CancellationToken) {
+        let mut seen = self.ingest.hosts_seen();
+        loop {
+            let host = tokio::select! {
+                () = stop.cancelled() => return,
+                seen = seen.recv() => match seen {
+                    Ok(host) => RegisteredHost { name: host.host, address: host.address },
+                    // What was missed reports again, and is then seen again.
+                    Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+            };
+            if let Err(error) = self.register(host).await {
+                tracing::error!(error = format!("{error:#}"), "cannot register a host");
+            }
+        }
+    }
+
+    async fn register(&self, host: RegisteredHost) -> anyhow::Result<()> {
+        {
+            let mut applied = self.applied.lock().await;
+            let is_known = applied.registered.iter().any(|known| known.name == host.name);
+            if is_known || !applied.config.agents.may_register {
+                return Ok(());
+            }
+            let records: Arc<dyn Records> = self.store.clone();
+            let (kept, now) = (host.clone(), self.clock.now());
+            tokio::task::spawn_blocking(move || register::remember(&records, &kept, now)).await??;
+            tracing::info!(host = host.name, address = host.address, "a host registered itself");
+            applied.registered.push(host);
+        }
+        self.apply_site().await;
+        Ok(())
+    }
+
+    /// Tells whether the server's own measurements are in the store.
+    fn is_measured(&self, instance: &str) -> bool {
+        let matchers = [Matcher::equal("job", OWN_JOB), Matcher::equal("instance", instance)];
+        match self.store.last_seen(&matchers) {
+            Ok(last) => last.is_some(),
+            Err(error) => {
+                tracing::error!(%error, "cannot look for the server's own measurements");
+                false
+            }
+        }
+    }
+
+    /// Lets the server's own checks begin once there is something to judge.
+    pub(super) async fn judge_itself(&self, stop: CancellationToken) {
+        let (name, step) = {
+            let local = &self.applied.lock().await.config.local;
+            (local.name.clone(), local.step)
+        };
+        while !self.is_measured(&name) {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(step / 4) => {}
+            }
+        }
+        // Increases need a second measurement.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(step * 2) => {}
+        }
+        self.apply_site().await;
+        stop.cancelled().await;
+    }
+
+    /// Gives checks and collector the site that is in force.
+    pub(super) async fn apply_site(&self) {
+        let applied = self.applied.lock().await;
+        let is_measured = self.is_measured(&applied.config.local.name);
+        let mut site = applied.config.site(&applied.registered, is_measured);
+        if let (true, Some(access)) = (applied.config.local.is_watched, self.own_pages.get()) {
+            site.polls.push(own_poll(&applied.config.local, access));
+        }
+        let known: HashSet<CheckId> = ids(&site.checks).collect();
+        let checks = self.checks.apply(site.checks);
+        let polls = self.collector.apply(site.polls);
+        match self.alerts.retain(move |id| known.contains(id)).await {
+            Ok(forgotten) => tracing::info!(?checks, ?polls, forgotten, "site applied"),
+            Err(error) => tracing::error!(%error, "cannot forget problems of what is gone"),
+        }
+    }
+}
+
+/// Names all hosts and checks of a site.
+fn ids(site: &noroshi_checks::Site) -> impl Iterator<Item = CheckId> {
+    let hosts = site.hosts.iter().map(|host| CheckId::host(&host.name));
+    hosts.chain(site.checks.iter().map(|check| check.id.clone()))
+}
+
+/// Returns the poll of the server's own measurements: as any exporter is scraped.
+fn own_poll(local: &Local, access: &LocalAccess) -> PollSpec {
+    let mut config = prometheus::Config::new(&format!("{}/metrics", access.url));
+    config.user = Some(LOCAL_TOKEN.to_owned());
+    config.password = Some(Password::new(&access.token));
+    let timing = (local.step, config.timeout);
+    let target = Target::Prometheus { job: OWN_JOB.to_owned(), config };
+    PollSpec::new(&local.name, target, timing)
+}
