@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use noroshi_model::MetricMeta;
+use noroshi_model::{MetricMeta, RecordBatch};
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{SavedArchive, SavedClass, Unpublished};
 use crate::engine::{Change, Tree};
 use crate::entry::{put_metas, put_records, put_removed};
 use crate::inner::Inner;
+use crate::records::Recent;
 use crate::segment::frame;
 use crate::series_log::{frame_groups, group_changes, group_series, meta_change, removed_change};
 use crate::writer::Command;
@@ -25,6 +26,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 const RESERVE_BYTES_MAX: u64 = 256 << 20;
 /// this share of it is less.
 const RESERVE_SHARE: u64 = 20;
+/// Records in one entry of the log: with the largest values still a believable entry.
+const RECORDS_IN_ENTRY: usize = 32;
 /// Changes of the engine in one go.
 const CHANGES_AT_ONCE: usize = 200;
 /// The engine's note of the checkpoint that it has everything of.
@@ -143,9 +146,7 @@ impl Keeper {
         if !self.owed_removed.is_empty() {
             frame(&mut framed, |out| put_removed(out, &self.owed_removed));
         }
-        for batch in &recent {
-            frame(&mut framed, |out| put_records(out, batch));
-        }
+        frame_records(&mut framed, &recent);
         if let Err(error) = inner.log.lock().append(&framed) {
             inner.records.return_recent(recent);
             return Err(error);
@@ -191,6 +192,22 @@ impl Keeper {
             ring.sync().map_err(io::Error::other)?;
         }
         Ok(())
+    }
+}
+
+/// Writes changed records as entries of the log, some of them in each.
+fn frame_records(framed: &mut Vec<u8>, recent: &Recent) {
+    let mut changes = recent.iter();
+    loop {
+        let mut batch = RecordBatch::new();
+        let some = changes.by_ref().take(RECORDS_IN_ENTRY);
+        batch
+            .changes
+            .extend(some.map(|((space, key), value)| (*space, key.clone(), value.clone())));
+        if batch.is_empty() {
+            return;
+        }
+        frame(framed, |out| put_records(out, &batch));
     }
 }
 

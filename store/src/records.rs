@@ -1,5 +1,6 @@
 //! Small durable records in the catalogue: durable by the journal, found by the engine.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -19,13 +20,16 @@ const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a value in one piece, with room for checksum and kind.
 const PIECE_BYTES: usize = VALUE_BYTES_MAX - 16;
 
+/// Changed records, each with its newest value.
+pub(crate) type Recent = BTreeMap<(Space, Vec<u8>), Option<Vec<u8>>>;
+
 /// The records of a store.
 pub(crate) struct RecordTable {
     engine: Arc<dyn Engine>,
     /// Readers see all of a batch or nothing.
     gate: RwLock<()>,
-    /// What was applied since the last checkpoint, for the log that rebuilds the engine.
-    recent: Mutex<Vec<RecordBatch>>,
+    /// What was changed since the last checkpoint, for the log that rebuilds the engine.
+    recent: Mutex<Recent>,
 }
 
 impl RecordTable {
@@ -42,7 +46,12 @@ impl RecordTable {
     /// Puts a batch, durable in the journal already, into the engine.
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<(), Refused> {
         let _alone = self.gate.write();
-        self.recent.lock().push(batch.clone());
+        {
+            let mut recent = self.recent.lock();
+            for (space, key, value) in &batch.changes {
+                recent.insert((*space, key.clone()), value.clone());
+            }
+        }
         let mut changes = Vec::new();
         for (space, key, value) in &batch.changes {
             let prepared = self.prepare(*space, key, value.as_deref(), &mut changes);
@@ -57,14 +66,15 @@ impl RecordTable {
         Ok(())
     }
 
-    /// Takes what was applied since the last call.
-    pub(crate) fn take_recent(&self) -> Vec<RecordBatch> {
+    /// Takes what was changed since the last call.
+    pub(crate) fn take_recent(&self) -> Recent {
         std::mem::take(&mut *self.recent.lock())
     }
 
     /// Gives back what could not be written to the log.
-    pub(crate) fn return_recent(&self, mut earlier: Vec<RecordBatch>) {
+    pub(crate) fn return_recent(&self, mut earlier: Recent) {
         let mut recent = self.recent.lock();
+        // What was changed again meanwhile is newer.
         earlier.append(&mut recent);
         *recent = earlier;
     }
