@@ -236,8 +236,8 @@ impl Checks {
             if !board.entries.contains_key(&result.id) {
                 return Err(ActionError::NoSuchCheck { id: result.id });
             }
-            samples::add(&mut board.out.samples, &result, &[]);
-            board.take_result(&result, None, now, steady);
+            let status = board.take_result(&result, None, now, steady);
+            samples::add(&mut board.out.samples, &result, &[], status);
             count(&counters.results, 1);
             Ok(())
         })

@@ -1,11 +1,19 @@
 //! The series that checks write: what a result becomes in the store.
 
-use noroshi_model::{CheckResult, Kind, Labels, MetricMeta, Origin, Sample, UNKNOWN};
+use noroshi_model::{CheckResult, Kind, Labels, MetricMeta, Origin, Sample, Status, UNKNOWN};
 
 use crate::probe::Measure;
 
-/// Adds the samples of one result: its status, its performance data, its times.
-pub(crate) fn add(samples: &mut Vec<Sample>, result: &CheckResult, measures: &[Measure]) {
+/// Adds the samples of one result: its performance data, its times, and the status that it made.
+///
+/// `status`: after the judging, because only that knows unreachable from down; `None` when the
+/// result decided nothing.
+pub(crate) fn add(
+    samples: &mut Vec<Sample>,
+    result: &CheckResult,
+    measures: &[Measure],
+    status: Option<Status>,
+) {
     let check = result.id.check.as_deref().unwrap_or("");
     let instance = &*result.id.host;
     let mut add = |name: &str, further: &[(&str, &str)], value: f64| {
@@ -13,7 +21,9 @@ pub(crate) fn add(samples: &mut Vec<Sample>, result: &CheckResult, measures: &[M
         let labels = Labels::new(own.iter().chain(further).copied());
         samples.push(Sample { labels, at: result.finished, value });
     };
-    add("noroshi_check_status", &[], f64::from(result.status.code()));
+    if let Some(status) = status {
+        add("noroshi_check_status", &[], f64::from(status.code()));
+    }
     if result.origin == Origin::Active {
         let run_time = result.finished.since(result.started);
         add("noroshi_check_run_seconds", &[], run_time.as_secs_f64());
@@ -43,7 +53,7 @@ pub(crate) fn metas() -> Vec<MetricMeta> {
         meta(
             "noroshi_check_status",
             "",
-            "What a check found: 0 OK, 1 warning, 2 critical, 3 unknown.",
+            "0 OK, 1 warning, 2 critical, 3 unknown; of a host 0 up, 1 down, 2 unreachable.",
         ),
         meta("noroshi_check_run_seconds", "seconds", "How long the run of a check took."),
         meta("noroshi_check_latency_seconds", "seconds", "How late the run of a check began."),

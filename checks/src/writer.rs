@@ -130,8 +130,8 @@ impl Writer {
             match message {
                 Message::Result(result, finding) => {
                     count(&self.counters.results, 1);
-                    samples::add(&mut board.out.samples, &result, &finding.measures);
-                    board.take_result(&result, finding.over, now, steady);
+                    let status = board.take_result(&result, finding.over, now, steady);
+                    samples::add(&mut board.out.samples, &result, &finding.measures, status);
                 }
                 Message::Act(action) => round.replies.push(action(&mut board, now, steady)),
             }

@@ -23,24 +23,25 @@ const HOLD_MAX: Duration = Duration::from_secs(10);
 const HOST_FRESH: Duration = Duration::from_secs(15);
 
 impl Board {
-    /// Takes a result in. `over`: for an expression check, which series are over a threshold.
+    /// Takes a result in and returns the status that is now shown; `None` when the result decided
+    /// nothing. `over`: for an expression check, which series are over a threshold.
     pub(crate) fn take_result(
         &mut self,
         result: &CheckResult,
         over: Option<BTreeMap<String, Over>>,
         now: Timestamp,
         steady: i64,
-    ) {
+    ) -> Option<Status> {
         let id = &result.id;
         self.wall = now;
         let is_blocked = self.is_blocked(id, result.started);
-        let Some(entry) = self.entries.get_mut(id) else { return };
+        let entry = self.entries.get_mut(id)?;
         let is_undecided = entry.rules.is_host
             && result.status == Status::Unknown
             && entry.probe.as_deref().is_some_and(Probe::is_own_fault);
         if is_undecided {
             self.note_undecided(result, steady);
-            return;
+            return None;
         }
         let (before, due) = (entry.state.status, entry.due);
         let (attempt, state_type) = (entry.state.attempt, entry.state.state_type);
@@ -80,6 +81,7 @@ impl Board {
             self.look_at_host(id, now, steady);
         }
         self.release_held(now, steady);
+        self.entries.get(id)?.state.status
     }
 
     /// Shows why a host could not be looked at. That says nothing about the host: it stays what

@@ -120,6 +120,29 @@ async fn what_is_handed_in_becomes_series_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_status_of_a_host_is_written_as_a_hosts() {
+    let mut site = site(Vec::new());
+    site.hosts[0].timing.attempts_max = 1;
+    let house = House::start(site);
+    for (status, code) in [(Status::Critical, 1.0), (Status::Warning, 0.0), (Status::Down, 1.0)] {
+        submit(&house, "web1", status, "handed in").await;
+        let wanted = [("noroshi_check_status{instance=\"web1\"}".to_owned(), code)];
+        let begun = tokio::time::Instant::now();
+        loop {
+            let newest = house.series.newest("noroshi_check_status");
+            let found: Vec<(String, f64)> =
+                newest.into_iter().map(|(labels, value)| (labels.to_string(), value)).collect();
+            if found == wanted {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(9), "{found:?} is not {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_problem_is_acknowledged_and_others_are_not() {
     let house = House::start(site(vec![passive("web1/job")]));
     let id = CheckId::parse("web1/job");
