@@ -184,7 +184,7 @@ impl Engine {
     ) -> Result<Evaluated, EvalError> {
         let millis = at.as_millis().clamp(-MILLIS_MAX, MILLIS_MAX);
         let grid = Grid { start: millis, step: 1, count: 1 };
-        let ctx = Context::new(source, &self.limits, &grid, true);
+        let ctx = Context::new(source, &self.limits, (grid.start, grid.end()), true);
         if expr.value_type() == Type::Range {
             let series = ctx.window_series(&grid, expr)?;
             let value = Value::Matrix(series);
@@ -225,7 +225,8 @@ impl Engine {
         }
         let count = usize::try_from((end - start) / step).unwrap_or(usize::MAX).saturating_add(1);
         let grid = Grid { start, step, count };
-        let ctx = Context::new(source, &self.limits, &grid, false);
+        // `end()` is the end that was asked for, also when no step falls on it.
+        let ctx = Context::new(source, &self.limits, (start, end), false);
         ctx.check_size(1, &grid)?;
         let columns = match ctx.eval(&grid, expr)? {
             Computed::Scalar(values) => vec![Column { labels: Labels::empty(), values }],

@@ -55,7 +55,7 @@ impl<'a> Context<'a> {
     pub(crate) fn new(
         source: &'a dyn SeriesSource,
         limits: &'a EngineLimits,
-        grid: &Grid,
+        (query_start, query_end): (i64, i64),
         is_instant: bool,
     ) -> Self {
         Self {
@@ -63,8 +63,8 @@ impl<'a> Context<'a> {
             limits,
             is_instant,
             started: Instant::now(),
-            query_start: grid.start,
-            query_end: grid.end(),
+            query_start,
+            query_end,
             loaded: Cell::new(0),
             warnings: RefCell::default(),
         }
