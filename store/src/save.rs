@@ -1,5 +1,5 @@
-//! The writer's part of a checkpoint: what is in memory goes to a file, and series that are gone for
-//! good are forgotten.
+//! The writer's part of a checkpoint: what is in memory goes to a file, and series that are gone
+//! for good are forgotten.
 
 use std::collections::HashMap;
 use std::sync::Arc;
