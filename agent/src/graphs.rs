@@ -117,9 +117,9 @@ fn memory() -> Vec<GraphTemplate> {
 fn disks() -> Vec<GraphTemplate> {
     let used = "100 * (1 - node_filesystem_avail_bytes{} / node_filesystem_size_bytes{})";
     let inodes = "100 * (1 - node_filesystem_files_free{} / (node_filesystem_files{} > 0))";
-    let percent = |id, title, expr| GraphTemplate {
+    let percent = |id, title, expr, legend| GraphTemplate {
         max: Some(100.0),
-        ..graph(id, title, "percent", vec![line(expr, "{{mountpoint}}")])
+        ..graph(id, title, "percent", vec![line(expr, legend)])
     };
     // Without a read or a write there is no latency: 0/0 is a gap, not zero.
     let latency = |what: &str, counted: &str| {
@@ -128,7 +128,7 @@ fn disks() -> Vec<GraphTemplate> {
         )
     };
     vec![
-        percent("filesystems", "File systems in use", used),
+        percent("filesystems", "File systems in use", used, "{{mountpoint}}"),
         graph_in_and_out(
             "disk-throughput",
             "Disk throughput (writes below)",
@@ -142,6 +142,7 @@ fn disks() -> Vec<GraphTemplate> {
             "disk-utilisation",
             "Disk utilisation",
             "100 * rate(node_disk_io_time_seconds_total{}[])",
+            "{{device}}",
         ),
         graph_in_and_out(
             "disk-latency",
@@ -161,7 +162,7 @@ fn disks() -> Vec<GraphTemplate> {
                 negative("rate(node_disk_writes_completed_total{}[])", "{{device}} writes"),
             ],
         ),
-        percent("inodes", "Inodes in use", inodes),
+        percent("inodes", "Inodes in use", inodes, "{{mountpoint}}"),
     ]
 }
 

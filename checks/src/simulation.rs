@@ -104,6 +104,7 @@ impl World {
                 },
                 unit: String::new(),
                 name_labels: Vec::new(),
+                meaning: String::new(),
                 missing: Missing::Unknown,
             })
         };

@@ -218,6 +218,12 @@ impl Entry {
             if graphs.len() >= 3 || graphs.iter().any(|graph| graph.unit == unit) {
                 continue;
             }
+            let of_unit = self.state.measured.iter().filter(|other| other.unit == perfdata.unit);
+            let labels: Vec<&str> = of_unit.map(|other| other.label.as_str()).collect();
+            let labels = match labels.as_slice() {
+                [first, second, _, ..] => format!("{first}, {second}, ..."),
+                few => few.join(", "),
+            };
             let end = |range: &Option<noroshi_model::Range>| {
                 range.map(|r| if r.end.is_finite() { r.end } else { r.start })
             };
@@ -225,7 +231,7 @@ impl Entry {
                 expr: format!(
                     "noroshi_perfdata{{instance={host:?},check={check:?},unit={unit:?}}}"
                 ),
-                title: self.title(),
+                title: format!("{}: {labels}", self.title()),
                 unit: unit.to_owned(),
                 warning: end(&perfdata.warning).filter(|v| v.is_finite()),
                 critical: end(&perfdata.critical).filter(|v| v.is_finite()),

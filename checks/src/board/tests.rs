@@ -24,6 +24,7 @@ fn up(instance: &str) -> Probe {
         },
         unit: String::new(),
         name_labels: Vec::new(),
+        meaning: String::new(),
         missing: Missing::Unknown,
     })
 }

@@ -175,6 +175,7 @@ async fn an_expression_is_judged_and_its_threshold_drawn() {
         },
         unit: "percent".to_owned(),
         name_labels: vec!["mountpoint".to_owned()],
+        meaning: String::new(),
         missing: Missing::Unknown,
     };
     let mut check = CheckSpec::new(CheckId::check("web1", "disk"), Probe::Expression(probe));
@@ -220,6 +221,7 @@ async fn a_jump_of_the_wall_clock_neither_stalls_nor_bursts() {
         judge: Judge::Thresholds { warning: None, critical: None },
         unit: String::new(),
         name_labels: Vec::new(),
+        meaning: String::new(),
         missing: Missing::Unknown,
     });
     check.timing.interval = Duration::from_secs(10);
@@ -245,6 +247,7 @@ fn steady(id: &str) -> CheckSpec {
         judge: Judge::Thresholds { warning: None, critical: None },
         unit: String::new(),
         name_labels: Vec::new(),
+        meaning: String::new(),
         missing: Missing::Unknown,
     });
     let mut check = CheckSpec::new(CheckId::parse(id), probe);

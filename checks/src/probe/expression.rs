@@ -36,6 +36,7 @@ pub(crate) struct Judged {
     firing: Option<Status>,
     unit: String,
     name_labels: Vec<String>,
+    meaning: String,
     missing: Missing,
 }
 
@@ -51,6 +52,7 @@ impl Judged {
             firing: None,
             unit: probe.unit.clone(),
             name_labels: probe.name_labels.clone(),
+            meaning: probe.meaning.clone(),
             missing: probe.missing,
         };
         match &probe.judge {
@@ -123,13 +125,14 @@ impl Judged {
 
     /// Says that there is no data, and since when.
     fn absent(&self, absence: Absence, before: &BTreeMap<String, Over>, now: Timestamp) -> Finding {
-        let text = match absence {
-            Absence::SilentSince(since) => format!("no data {}", since_text(since, now)),
-            _ => "no data: no such series was ever received".to_owned(),
-        };
-        let status = match self.missing {
-            Missing::Ok => Status::Ok,
-            Missing::Unknown => Status::Unknown,
+        let (status, text) = match (self.missing, absence) {
+            (Missing::Ok, _) => (Status::Ok, "nothing to report".to_owned()),
+            (Missing::Unknown, Absence::SilentSince(since)) => {
+                (Status::Unknown, format!("no data {}", since_text(since, now)))
+            }
+            (Missing::Unknown, _) => {
+                (Status::Unknown, "no data: no such series was ever received".to_owned())
+            }
         };
         let mut finding = Finding::new(status, text);
         finding.over = Some(before.clone());
@@ -236,10 +239,12 @@ impl Judged {
         finding
     }
 
-    /// Writes a series with its value: `/var 93.1 %`.
+    /// Writes a series with its value: `/var 93.1 % used`.
     fn plain(&self, series: &Series<'_>) -> String {
         let value = format_value(series.value, &self.unit);
-        if series.name.is_empty() { value } else { format!("{} {value}", series.name) }
+        let words = [series.name.as_str(), &value, &self.meaning];
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        words.join(" ")
     }
 
     /// Writes the threshold that was crossed: ` (warning above 90 %)`.

@@ -96,6 +96,8 @@ pub struct ExpressionProbe {
     pub unit: String,
     /// Which labels name a series in the output, such as `mountpoint`. Empty: those that differ.
     pub name_labels: Vec<String>,
+    /// What a value is, for texts: `used`, `since the last report`. Empty: the value says it.
+    pub meaning: String,
     /// What is found when there is no data.
     pub missing: Missing,
 }

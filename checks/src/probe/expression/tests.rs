@@ -15,6 +15,7 @@ fn probe(expr: &str, judge: Judge) -> ExpressionProbe {
         judge,
         unit: String::new(),
         name_labels: Vec::new(),
+        meaning: String::new(),
         missing: Missing::Unknown,
     }
 }
