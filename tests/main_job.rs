@@ -21,6 +21,9 @@ use serde_json::json;
 /// The check whose mails are counted: the machine that runs the test may have problems of its own.
 const ABOUT: &str = "web1/http";
 
+/// What the newcomer takes as the admin's password.
+const PASSWORD: &str = "a tower on every hill";
+
 /// Returns the example with the addresses of this run in place of its own.
 fn config(nginx: &Nginx, mail: &Smtp) -> String {
     let example = fs::read_to_string(house::root().join("examples/small.toml")).unwrap();
@@ -125,6 +128,18 @@ fn signs_in_and_sees_graphs(browser: &mut Browser, server: &Server, shots: &Path
     let link = server.sign_in_link.clone().expect("the first start prints a link");
     browser.open(&link);
     browser.click("button[type=submit]");
+    browser.wait("[data-testid=host-link]");
+    browser.wait("[data-testid=banner-password]");
+    browser.shots(shots, "first");
+    browser.open(&format!("http://{}/settings", server.address));
+    for field in ["New password", "New password again"] {
+        let label = format!("label:has(span:text-is('{field}'))");
+        let selector = format!("[data-testid=password-form] {label} input");
+        browser.act(&json!({"do": "fill", "selector": selector, "text": PASSWORD}));
+    }
+    browser.click("[data-testid=password-form] button");
+    browser.gone("[data-testid=banner-password]");
+    browser.open(&format!("http://{}/", server.address));
     browser.wait("[data-testid=host-link]");
     browser.shots(shots, "overview");
     browser.open(&format!("http://{}/hosts/localhost", server.address));

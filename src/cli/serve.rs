@@ -63,6 +63,7 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         config: config_path.map(|path| format!("{}: {}", path.display(), config.summary())),
         data: args.data.data.display().to_string(),
     };
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("noroshi")
@@ -78,6 +79,15 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     // A resolver or a plug-in that hangs must not hold the process.
     runtime.shutdown_background();
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Takes as many open files as the system allows: each check and each page under way needs some.
+fn raise_open_files() {
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.

@@ -196,6 +196,7 @@ fn expression_probe(faults: &mut Faults<'_>, host: &str, raw: &RawCheck) -> Opti
         judge,
         unit: raw.unit.clone().unwrap_or_default(),
         name_labels: Vec::new(),
+        meaning: String::new(),
         missing: Missing::Unknown,
     }))
 }

@@ -3,6 +3,7 @@
 //
 //   {"do":"open","url":U}                        -> {"ok":true,"status":200}
 //   {"do":"click","selector":S}                  waits until it can be clicked
+//   {"do":"fill","selector":S,"text":T}
 //   {"do":"wait","selector":S,"timeout":MS}      waits until it is visible
 //   {"do":"gone","selector":S,"timeout":MS}      waits until there is none
 //   {"do":"text","selector":S}                   -> {"ok":true,"text":"..."} of the first
@@ -38,6 +39,7 @@ const verbs = {
     return { status: response?.status() ?? 0 };
   },
   click: ({ selector }) => page.locator(selector).first().click(),
+  fill: ({ selector, text }) => page.locator(selector).fill(text),
   wait: ({ selector, timeout }) =>
     page.locator(selector).first().waitFor({ state: "visible", timeout: timeout ?? WAIT_MS }),
   gone: ({ selector, timeout }) =>

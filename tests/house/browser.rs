@@ -59,6 +59,11 @@ impl Browser {
     }
 
     #[track_caller]
+    pub fn gone(&mut self, selector: &str) {
+        self.act(&json!({"do": "gone", "selector": selector}));
+    }
+
+    #[track_caller]
     pub fn text(&mut self, selector: &str) -> String {
         let answer = self.act(&json!({"do": "text", "selector": selector}));
         answer["text"].as_str().unwrap().to_owned()
