@@ -122,6 +122,7 @@ fn site() -> Site {
             judge: Judge::Firing { status: Status::Critical },
             unit: String::new(),
             name_labels: Vec::new(),
+            meaning: String::new(),
             missing: Missing::Unknown,
         }),
     );
