@@ -185,7 +185,11 @@ fn once(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn log_to_stderr(format: LogFormat, is_verbose: bool) {
     let level = if is_verbose { tracing::Level::DEBUG } else { tracing::Level::INFO };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        // A line that a full disk refuses is lost; telling so there would panic.
+        .log_internal_errors(false);
     match format {
         LogFormat::Human => {
             log.with_target(false).with_ansi(io::stderr().is_terminal()).init();
