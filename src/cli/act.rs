@@ -1,13 +1,15 @@
 //! Commands that act on hosts and checks of a running server.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
-use noroshi_model::{CheckId, quantity};
+use noroshi_model::{CheckId, Clock as _, Timestamp, quantity};
 use serde_json::{Value, json};
 
 use super::ServerArgs;
 use super::client::Client;
+use crate::clock::SystemClock;
 
 /// What to act on.
 #[derive(Args, Debug)]
@@ -75,7 +77,8 @@ pub(super) fn acknowledge(args: &AckArgs) -> anyhow::Result<ExitCode> {
     let mut body = args.target.body();
     body["comment"] = json!(args.comment);
     body["sticky"] = json!(args.sticky);
-    body["duration_seconds"] = json!(args.r#for);
+    let until = args.r#for.map(|seconds| SystemClock.now() + Duration::from_secs(seconds));
+    body["until"] = json!(until.map(Timestamp::as_millis));
     args.target.act("acknowledge", &body)
 }
 
@@ -107,7 +110,7 @@ pub(super) fn recheck(args: &TargetArgs) -> anyhow::Result<ExitCode> {
 /// Hands in a passive result.
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     let mut body = args.target.body();
-    body["status"] = json!(args.status);
+    body["status"] = json!(status_word(&args.status, body["check"].is_null()));
     body["output"] = json!(args.output);
     args.target.act("submit", &body)
 }
@@ -126,4 +129,33 @@ impl TargetArgs {
 
 fn duration_seconds(text: &str) -> Result<u64, String> {
     quantity::parse_duration(text).map(|duration| duration.as_secs()).map_err(|e| e.to_string())
+}
+
+/// Returns the word for a plug-in's exit code; what is no exit code as it is.
+fn status_word(status: &str, is_host: bool) -> String {
+    let word = match (status, is_host) {
+        ("0", true) => "up",
+        ("1" | "2" | "3", true) => "down",
+        ("0", false) => "ok",
+        ("1", false) => "warning",
+        ("2", false) => "critical",
+        ("3", false) => "unknown",
+        (other, _) => return other.to_lowercase(),
+    };
+    word.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::status_word;
+
+    #[test]
+    fn a_plug_ins_number_is_a_status() {
+        assert_eq!(status_word("0", false), "ok");
+        assert_eq!(status_word("3", false), "unknown");
+        assert_eq!(status_word("0", true), "up");
+        assert_eq!(status_word("2", true), "down");
+        assert_eq!(status_word("WARNING", false), "warning");
+        assert_eq!(status_word("7", false), "7");
+    }
 }

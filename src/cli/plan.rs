@@ -97,7 +97,8 @@ impl Load {
                 .iter()
                 .map(|check| rate(check.timing.bounded().interval))
                 .sum(),
-            polls_per_second: site.polls.iter().map(|poll| rate(poll.interval)).sum(),
+            // The sum of nothing is -0.0.
+            polls_per_second: site.polls.iter().map(|poll| rate(poll.interval)).sum::<f64>() + 0.0,
         }
     }
 }
