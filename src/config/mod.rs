@@ -69,7 +69,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, Vec<Fault>> {
 }
 
 /// Returns the files to read, sorted by name when `path` is a folder.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -97,8 +97,12 @@ fn parse(file: SourceFile) -> Result<Part, Fault> {
         Ok(raw) => Ok((file, raw)),
         Err(error) => {
             let span = error.span().unwrap_or(0..0);
-            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            let mut message = error.message().lines().collect::<Vec<_>>().join(", ");
             let advice = advice_for(&message);
+            if advice.starts_with("did you mean") {
+                // The list of all that is known buries the one that is meant.
+                message.truncate(message.find(", expected").unwrap_or(message.len()));
+            }
             Err(file.fault(&span, message, advice))
         }
     }

@@ -48,7 +48,11 @@ impl SourceFile {
                 line: 0,
                 column: 0,
                 what: format!("cannot read the file: {error}"),
-                advice: "check that it exists and that this user may read it".to_owned(),
+                advice: if error.kind() == std::io::ErrorKind::InvalidData {
+                    "write it as UTF-8 text".to_owned()
+                } else {
+                    "check that it exists and that this user may read it".to_owned()
+                },
             }),
         }
     }

@@ -57,7 +57,10 @@ pub(crate) struct Options {
 
 /// A server that is ready to run.
 pub(crate) struct Daemon {
-    config_path: Option<PathBuf>,
+    /// File or folder; empty while the built-in configuration holds because there is none.
+    config_path: OnceLock<PathBuf>,
+    /// Where it listens: how people reach it when the configuration does not say.
+    url: String,
     clock: Arc<dyn Clock>,
     store: Arc<Store>,
     checks: Arc<Checks>,
@@ -142,6 +145,8 @@ async fn wait(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let outcome = tokio::select! {
+        // Parts end as well when the order comes: the order counts then.
+        biased;
         () = stop.cancelled() => Ok(()),
         Some(ended) = tasks.join_next() => match ended {
             Ok(Ok(())) => Err(anyhow::anyhow!("a part of the server ended by itself")),
@@ -192,11 +197,7 @@ impl Daemon {
             events: checks.committed(),
         })
         .context("cannot read the queue of messages")?;
-        let mut alert_config = config.alerts.clone();
-        if config.server.url.is_none() {
-            url.clone_into(&mut alert_config.base_url);
-        }
-        alerts.apply(alert_config).context("contacts or mail server")?;
+        alerts.apply(alerts_of(&config, url)).context("contacts or mail server")?;
         let registered = register::load(&*records)?;
         let ingest = Ingest::new(Arc::clone(&clock), Arc::clone(&sink));
         if config.local.is_watched {
@@ -213,7 +214,8 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         });
         Ok(Self {
-            config_path: options.config_path,
+            config_path: options.config_path.map_or_else(OnceLock::new, OnceLock::from),
+            url: url.to_owned(),
             collector: Collector::new(Arc::clone(&clock), sink),
             ingest,
             clock,
@@ -304,9 +306,21 @@ impl Daemon {
         Ok(started)
     }
 
+    /// Returns the file or folder to read: once there is one, it stays the one.
+    fn config_path(&self) -> Option<PathBuf> {
+        if self.config_path.get().is_none() {
+            let found = config::find(None)?;
+            self.status.send_modify(|status| {
+                status.config.path = Some(found.display().to_string());
+            });
+            self.config_path.get_or_init(|| found);
+        }
+        self.config_path.get().cloned()
+    }
+
     /// Reads the configuration again; a faulty one changes nothing and is shown.
     async fn reload(&self) {
-        let path = self.config_path.clone();
+        let path = self.config_path();
         let loading = tokio::task::spawn_blocking(move || config::load(path.as_deref())).await;
         let faults = match loading {
             Ok(Ok(config)) => self.take_over(config).await.err().into_iter().collect(),
@@ -321,14 +335,10 @@ impl Daemon {
 
     /// Puts a configuration in force.
     async fn take_over(&self, config: Config) -> Result<(), String> {
-        let mut alert_config = config.alerts.clone();
         {
             let mut applied = self.applied.lock().await;
-            if config.server.url.is_none() {
-                let base_url = &applied.config.alerts.base_url;
-                alert_config.base_url.clone_from(base_url);
-            }
-            self.alerts.apply(alert_config).map_err(|error| error.to_string())?;
+            let alerts = alerts_of(&config, &self.url);
+            self.alerts.apply(alerts).map_err(|error| error.to_string())?;
             if config.server.listen != applied.config.server.listen {
                 tracing::warn!("[server] listen needs a restart");
             }
@@ -379,6 +389,15 @@ impl Daemon {
 fn graphs() -> Vec<GraphTemplate> {
     let polled = noroshi_collector::registry().iter().flat_map(|poller| (poller.graphs)());
     noroshi_agent::graphs::graphs().into_iter().chain(polled).collect()
+}
+
+/// Returns who is told; links lead to where the server listens unless the configuration says.
+fn alerts_of(config: &Config, url: &str) -> noroshi_alerts::Config {
+    let mut alerts = config.alerts.clone();
+    if config.server.url.is_none() {
+        url.clone_into(&mut alerts.base_url);
+    }
+    alerts
 }
 
 /// Returns how an address that listens is reached from this machine.

@@ -1,18 +1,22 @@
 //! Reads the configuration again when it was changed, on SIGHUP, or when somebody asks.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Daemon;
+use crate::config;
 
-/// How long a file must rest before it is read: editors write in several steps.
+/// How often the files are looked at; a changed one is read once it rested this long, since
+/// editors write in several steps.
 const REST: Duration = Duration::from_millis(300);
 
 /// Applies changed configurations until `stop`.
@@ -21,53 +25,94 @@ pub(super) async fn run(
     mut asked: mpsc::Receiver<()>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let changed = Arc::new(Notify::new());
-    let _watcher = match &daemon.config_path {
-        Some(path) => Some(watch(path, Arc::clone(&changed))?),
-        None => None,
-    };
     let mut hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let mut ticks = tokio::time::interval(REST);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_read = look(&daemon).await?;
+    let mut seen = is_read.clone();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = hangups.recv() => tracing::info!("SIGHUP: reading the configuration again"),
             Some(()) = asked.recv() => {}
-            () = changed.notified() => {
-                // Further changes within the rest leave a permit: one reload follows, not many.
-                tokio::time::sleep(REST).await;
+            _ = ticks.tick() => {
+                let now = look(&daemon).await?;
+                let is_resting = now == seen;
+                seen.clone_from(&now);
+                if !is_resting || now == is_read {
+                    continue;
+                }
+                is_read = now;
             }
         }
         daemon.reload().await;
     }
 }
 
-/// Notices changes of a file, or of the files in a folder. The folder is watched, since editors
-/// put a new file in the old one's place.
-fn watch(path: &Path, changed: Arc<Notify>) -> anyhow::Result<RecommendedWatcher> {
-    let is_folder = path.is_dir();
-    let folder: PathBuf = match (is_folder, path.parent()) {
-        (true, _) => path.to_owned(),
-        (false, Some(parent)) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        (false, _) => PathBuf::from("."),
+/// What tells that a file is another one than before. Files are looked at, not watched by the
+/// kernel: that sees no change behind a symbolic link, in a folder put in the old one's place, or
+/// on a network's disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    path: PathBuf,
+    /// Device, inode, bytes, and nanoseconds of the last change; `None`: not there.
+    state: Option<(u64, u64, u64, i64, i64)>,
+}
+
+async fn look(daemon: &Daemon) -> anyhow::Result<Vec<Stamp>> {
+    let path = daemon.config_path();
+    Ok(tokio::task::spawn_blocking(move || path.map_or_else(Vec::new, |path| stamps(&path)))
+        .await?)
+}
+
+fn stamps(path: &Path) -> Vec<Stamp> {
+    let files = config::files_of(path).unwrap_or_default();
+    let stamp = |file: PathBuf| {
+        let state = fs::metadata(&file).ok().map(|found| {
+            (found.dev(), found.ino(), found.len(), found.ctime(), found.ctime_nsec())
+        });
+        Stamp { path: file, state }
     };
-    let name = path.file_name().map(ToOwned::to_owned);
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let Ok(event) = event else { return };
-        let is_ours = |changed: &PathBuf| {
-            if is_folder {
-                changed.extension().is_some_and(|ending| ending == "toml")
-            } else {
-                changed.file_name() == name.as_deref()
-            }
-        };
-        let is_change = !matches!(event.kind, notify::EventKind::Access(_));
-        if is_change && event.paths.iter().any(is_ours) {
-            changed.notify_one();
-        }
-    })
-    .context("cannot watch files for changes")?;
-    watcher
-        .watch(&folder, RecursiveMode::NonRecursive)
-        .with_context(|| format!("cannot watch {} for changes", folder.display()))?;
-    Ok(watcher)
+    files.into_iter().map(stamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_change_a_file_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("noroshi.toml");
+        let missing = stamps(&file);
+        fs::write(&file, "[server]\n").unwrap();
+        let written = stamps(&file);
+        assert_ne!(written, missing);
+        assert_eq!(stamps(&file), written);
+        // An editor puts a new file of the same size in its place.
+        let new = folder.path().join("new");
+        fs::write(&new, "[macros]\n").unwrap();
+        fs::rename(&new, &file).unwrap();
+        assert_ne!(stamps(&file), written);
+        let link = folder.path().join("link.toml");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let behind_link = stamps(&link);
+        fs::write(&file, "[server]\n\n").unwrap();
+        assert_ne!(stamps(&link), behind_link);
+    }
+
+    #[test]
+    fn a_folder_that_is_made_again_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = folder.path().join("site");
+        fs::create_dir(&site).unwrap();
+        fs::write(site.join("a.toml"), "").unwrap();
+        let before = stamps(&site);
+        fs::remove_dir_all(&site).unwrap();
+        assert_ne!(stamps(&site), before);
+        fs::create_dir(&site).unwrap();
+        fs::write(site.join("a.toml"), "").unwrap();
+        fs::write(site.join("b.toml"), "").unwrap();
+        assert_eq!(stamps(&site).len(), 2);
+    }
 }
