@@ -38,7 +38,8 @@ pub(crate) enum Given {
 /// Chooses archives, oldest piece first.
 ///
 /// The coarsest archive that still has two rows for each step and window answers, as far back as
-/// it reaches; before that the next coarser ones do.
+/// it reaches; before that the next coarser ones do. Where their rows are longer than the window,
+/// the answer reaches back by what they are longer ([`Select::window`]).
 fn choose(class: &Class, now: i64, request: &Select) -> Vec<Piece> {
     let (step, window) = (millis(request.step), millis(request.window));
     let is_fine = |archive: &usize| {
@@ -64,6 +65,14 @@ fn choose(class: &Class, now: i64, request: &Select) -> Vec<Piece> {
                 break;
             }
         }
+    }
+    // A window shorter than the rows may hold the end of none: it gets the row that ended last.
+    if let Some(oldest) = pieces.last_mut()
+        && oldest.archive > 0
+        && window > 0
+    {
+        let missing = class.steps[oldest.archive].saturating_sub(window).max(0);
+        oldest.after = oldest.after.saturating_sub(missing);
     }
     pieces.reverse();
     pieces
@@ -141,15 +150,15 @@ impl Inner {
         let mut numbers = 0;
         let mut answer = Vec::new();
         for (labels, series) in self.found(&request.matchers)? {
-            if !self.may_have(series, after, until) {
-                continue;
-            }
             let class = self.table.with(series, |head| usize::from(head.class));
             let Some(class) = class.and_then(|class| self.classes.get(class)) else { continue };
             let pieces = choose(class, now, request);
+            let from = pieces.iter().map(|piece| piece.after).min().unwrap_or(after);
+            if !self.may_have(series, from, until) {
+                continue;
+            }
             // Rows are made of what lies up to one row before.
             let coarsest = pieces.iter().map(|piece| class.steps[piece.archive]).max();
-            let from = pieces.iter().map(|piece| piece.after).min().unwrap_or(after);
             let from = from.saturating_sub(coarsest.unwrap_or(0));
             let Some(view) = self.view(series, from, until) else { continue };
             let segments = self.segments(&view, &pieces, given).map_err(read_error)?;

@@ -291,3 +291,54 @@ fn a_store_is_open_once() {
     let second = Store::open(directory.path(), StoreConfig::default(), clock);
     assert!(matches!(second, Err(noroshi_store::OpenError::Locked { .. })));
 }
+
+#[test]
+fn a_window_shorter_than_the_rows_that_are_left_gets_the_row_that_ended_last() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), clock());
+    let archive = |step, rows| ArchiveSpec { step: Duration::from_secs(step), rows };
+    // Samples of one hour, rows of a minute of one day.
+    let archives = vec![archive(10, 360), archive(60, 1440)];
+    let class = RetentionClass { archives, ..RetentionClass::default() };
+    let config = StoreConfig {
+        classes: vec![class],
+        commit_interval: Duration::ZERO,
+        ..StoreConfig::default()
+    };
+    let (store, _) = Store::open(directory.path(), config, Arc::clone(&clock) as _).unwrap();
+    // Four hours; a row ends at the border, and `gone` has its last sample in this row.
+    let border = START + 3640;
+    assert_eq!(border % 60, 0);
+    for step in 1..=1440 {
+        let at = START + step * 10;
+        clock.set(Timestamp::from_secs(at));
+        let gone = (at < border).then(|| (labels("gone", "a"), at, step as f64));
+        let both = [(labels("x", "a"), at, step as f64)].into_iter().chain(gone);
+        store.submit_blocking(batch(both)).unwrap();
+    }
+    let rows = |name: &str, after: i64, until: i64, window: u64| {
+        let window = Duration::from_secs(window);
+        let request = Select { window, ..select(name, after, until) };
+        let answer = store.select(&request).unwrap();
+        let mut found = Vec::new();
+        for segment in answer.iter().flat_map(|series| &series.segments) {
+            // Samples of the row that the end cuts may still be there.
+            let Segment::Rows(rows) = segment else { continue };
+            found.extend(rows.at.iter().map(|at| at / 1000 - border).zip(rows.last.clone()));
+        }
+        found
+    };
+    // The window of 20 s holds no end of a row: the 364th sample is the border's.
+    assert_eq!(rows("x", border + 10, border + 30, 20), [(0, 364.0)]);
+    assert_eq!(rows("x", border - 10, border + 10, 20), [(0, 364.0)]);
+    // Two windows, 70 s apart.
+    assert_eq!(rows("x", border + 10, border + 100, 20), [(0, 364.0), (60, 370.0)]);
+    // Windows as long as the rows and longer do not reach back.
+    assert_eq!(rows("x", border + 10, border + 70, 60), [(60, 370.0)]);
+    assert_eq!(rows("x", border, border + 120, 120), [(60, 370.0), (120, 376.0)]);
+    // Who ended inside the row is in it, and in none after it.
+    assert_eq!(rows("gone", border + 10, border + 30, 20), [(0, 363.0)]);
+    assert_eq!(rows("gone", border + 41, border + 61, 20), []);
+    // Where samples are left, nothing reaches back.
+    let end = START + 14_400;
+    assert_eq!(raw(&store, "x", end - 20, end), [(end - 10, 1439.0), (end, 1440.0)]);
+}
