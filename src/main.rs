@@ -1,11 +1,13 @@
 //! The server program and its command line.
 //!
-//! `daemon` wires the rooms together, `config` says with what, `cli` holds one file a subcommand.
+//! `daemon` wires the rooms together, `config` says with what, `cli` holds one file a subcommand,
+//! `import` reads other systems' configurations.
 
 mod cli;
 mod clock;
 mod config;
 mod daemon;
+mod import;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ mod ask;
 mod check;
 mod check_config;
 mod client;
+mod import;
 mod people;
 mod plan;
 mod poll;
@@ -73,6 +74,9 @@ enum Command {
     Poll(poll::PollArgs),
     /// Run one plug-in and print how it is understood; needs no server
     Check(check::CheckArgs),
+    /// Read another system's configuration and write it as ours
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Manage keys for agents and programs
     #[command(subcommand)]
     Token(people::TokenCommand),
@@ -127,6 +131,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Graph(args)) => ask::graph(&args),
         Some(Command::Poll(args)) => poll::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Import(command)) => import::run(&command),
         Some(Command::Token(command)) => people::token(&command),
         Some(Command::User(command)) => people::user(&command),
     };
