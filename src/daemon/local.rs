@@ -18,6 +18,8 @@ pub(super) struct Watch {
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
     reader: Reader,
+    /// The disk budget had no room for a series of the last reading.
+    is_over_budget: bool,
 }
 
 impl Watch {
@@ -28,7 +30,14 @@ impl Watch {
         sink: Arc<dyn Sink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { instance, step, sink, clock, reader: Reader::new(Roots::default()) }
+        Self {
+            instance,
+            step,
+            sink,
+            clock,
+            reader: Reader::new(Roots::default()),
+            is_over_budget: false,
+        }
     }
 
     /// Reads every step until `stop`, the first time a step from now.
@@ -61,9 +70,24 @@ impl Watch {
                 return;
             }
         };
-        if let Err(refused) = self.sink.submit(self.labelled(batch)).await {
-            tracing::warn!(reason = refused.as_str(), "samples of this machine were refused");
+        match self.sink.submit(self.labelled(batch)).await {
+            Ok(accepted) => self.tell_budget(accepted.over_budget),
+            Err(refused) => {
+                tracing::warn!(reason = refused.as_str(), "samples of this machine were refused");
+            }
         }
+    }
+
+    /// Says once that series are refused: on a small disk none may fit, and nothing is seen then.
+    fn tell_budget(&mut self, refused: usize) {
+        let is_over_budget = refused > 0;
+        if is_over_budget && !self.is_over_budget {
+            tracing::error!(
+                refused,
+                "the disk is too small for these series; `noroshi plan` tells what they need"
+            );
+        }
+        self.is_over_budget = is_over_budget;
     }
 
     /// Adds `instance` and `job`.
