@@ -1,14 +1,17 @@
 //! Asks a running server over its HTTP API.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::SendRequest;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinHandle;
 
 use super::ServerArgs;
 use crate::daemon::LocalAccess;
@@ -17,6 +20,8 @@ use crate::daemon::LocalAccess;
 const SERVER: &str = "http://127.0.0.1:8420";
 /// Longest that a command waits for an answer.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest that a command waits for work that takes as long as the disk takes.
+const TIMEOUT_OF_WORK: Duration = Duration::from_hours(12);
 /// Largest answer that is read: far above a page of a large site.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
@@ -77,6 +82,11 @@ impl Client {
         self.json(&self.send(Method::POST, path, Some(body.to_string()))?)
     }
 
+    /// Sends a JSON document that sets long work going, and waits for its end.
+    pub(super) fn write_patiently(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.json(&self.send_within(TIMEOUT_OF_WORK, Method::POST, path, Some(body.to_string()))?)
+    }
+
     /// Removes something.
     pub(super) fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.json(&self.send(Method::DELETE, path, None)?)
@@ -131,30 +141,65 @@ impl Client {
         }
     }
 
+    /// Reads a document of any length, piece by piece.
+    ///
+    /// An answer that breaks off is an error; what came before it has been written.
+    pub(super) fn stream(&self, path: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+        runtime()?.block_on(async {
+            let (answer, _connection) = self.begin(Method::GET, path, None).await?;
+            let (parts, mut body) = answer.into_parts();
+            if !parts.status.is_success() {
+                let body = read_whole(body).await?;
+                bail!("{}", self.refusal(&Answer { status: parts.status, body }));
+            }
+            while let Some(frame) = body.frame().await {
+                let frame = frame.context("the server's answer broke off; its log says why")?;
+                if let Some(piece) = frame.data_ref() {
+                    out.write_all(piece).context("cannot write what the server sent")?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn send(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<Answer> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let exchange = self.exchange(method, path, body);
-            tokio::time::timeout(TIMEOUT, exchange)
+        self.send_within(TIMEOUT, method, path, body)
+    }
+
+    fn send_within(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> anyhow::Result<Answer> {
+        runtime()?.block_on(async {
+            let exchange = async {
+                let (answer, _connection) = self.begin(method, path, body).await?;
+                let status = answer.status();
+                Ok(Answer { status, body: read_whole(answer.into_body()).await? })
+            };
+            tokio::time::timeout(patience, exchange)
                 .await
                 .with_context(|| format!("{} did not answer in time", self.authority))?
         })
     }
 
-    async fn exchange(
+    /// Sends a request and returns the answer's head, its body still to come.
+    async fn begin(
         &self,
         method: Method,
         path: &str,
         body: Option<String>,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<(Response<Incoming>, Connection)> {
         let stream = tokio::net::TcpStream::connect(&self.authority).await.with_context(|| {
             format!("cannot reach the server at {}; is `noroshi` running?", self.authority)
         })?;
         if self.is_tls {
             let stream = self.secure(stream).await?;
-            return self.exchange_over(stream, method, path, body).await;
+            return self.begin_over(stream, method, path, body).await;
         }
-        self.exchange_over(stream, method, path, body).await
+        self.begin_over(stream, method, path, body).await
     }
 
     /// Begins TLS with the roots that browsers trust.
@@ -174,13 +219,13 @@ impl Client {
             .with_context(|| format!("no TLS with {}", self.authority))
     }
 
-    async fn exchange_over(
+    async fn begin_over(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         method: Method,
         path: &str,
         body: Option<String>,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<(Response<Incoming>, Connection)> {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);
@@ -197,16 +242,31 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
         let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|error| anyhow::anyhow!("cannot read the server's answer: {error}"))?
-            .to_bytes();
-        drop(sender);
-        driver.abort();
-        Ok(Answer { status, body })
+        Ok((answer, Connection { _sender: sender, driver }))
     }
+}
+
+/// A connection; it ends with the value.
+struct Connection {
+    /// The connection closes when nobody can send any more.
+    _sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<Result<(), hyper::Error>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+async fn read_whole(body: Incoming) -> anyhow::Result<Bytes> {
+    let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+    let read = read.map_err(|error| anyhow::anyhow!("cannot read the server's answer: {error}"))?;
+    Ok(read.to_bytes())
 }
 
 /// Returns a text as part of a URL's query or path (RFC 3986, unreserved characters stay).

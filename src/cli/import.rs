@@ -1,10 +1,15 @@
-//! `noroshi import nagios`: another system's configuration in our words.
+//! `noroshi import`: another system's configuration in our words, what another store has kept.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::DataArgs;
+use super::keep::OpenFolder;
 use crate::import::nagios;
 
 /// Subcommands of `import`.
@@ -12,6 +17,8 @@ use crate::import::nagios;
 pub(super) enum ImportCommand {
     /// Read Nagios' nagios.cfg with all its objects; prints what could not be carried over
     Nagios(NagiosArgs),
+    /// Take in a file that `noroshi export` wrote
+    Samples(SamplesArgs),
 }
 
 /// Arguments of `import nagios`.
@@ -25,9 +32,25 @@ pub(super) struct NagiosArgs {
     out: PathBuf,
 }
 
-/// Imports, and prints each thing that could not be carried over as file:line.
+/// `noroshi import samples`.
+#[derive(Args, Debug)]
+pub(super) struct SamplesArgs {
+    /// The file; `-` is standard input
+    file: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Runs `noroshi import ...`.
 pub(super) fn run(command: &ImportCommand) -> anyhow::Result<ExitCode> {
-    let ImportCommand::Nagios(args) = command;
+    match command {
+        ImportCommand::Nagios(args) => import_nagios(args),
+        ImportCommand::Samples(args) => import_samples(&args.file, &args.data),
+    }
+}
+
+/// Imports, and prints each thing that could not be carried over as file:line.
+fn import_nagios(args: &NagiosArgs) -> anyhow::Result<ExitCode> {
     let imported = nagios::import(&args.main, &args.out)?;
     for note in imported.notes.lines() {
         println!("{note}");
@@ -44,5 +67,21 @@ pub(super) fn run(command: &ImportCommand) -> anyhow::Result<ExitCode> {
         println!("written: {}", file.display());
     }
     println!("next: noroshi check-config --config {}", args.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import_samples(file: &Path, data: &DataArgs) -> anyhow::Result<ExitCode> {
+    let mut input: Box<dyn BufRead> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let opened = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+        Box::new(BufReader::new(opened))
+    };
+    let folder = OpenFolder::for_writing(&data.data)?;
+    let report = folder.store().import(&mut input)?;
+    println!("{} samples and {} rows taken in", report.samples, report.rows);
+    if report.refused > 0 {
+        println!("{} samples refused: too old, in the future, or no room", report.refused);
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ mod check;
 mod check_config;
 mod client;
 mod import;
+mod keep;
 mod people;
 mod plan;
 mod poll;
@@ -74,6 +75,12 @@ enum Command {
     Poll(poll::PollArgs),
     /// Run one plug-in and print how it is understood; needs no server
     Check(check::CheckArgs),
+    /// Copy the store, while the server runs, into a new folder
+    Backup(keep::BackupArgs),
+    /// Put a backup in place as a new data folder
+    Restore(keep::RestoreArgs),
+    /// Write series as lines of JSON
+    Export(keep::ExportArgs),
     /// Read another system's configuration and write it as ours
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -131,6 +138,9 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Graph(args)) => ask::graph(&args),
         Some(Command::Poll(args)) => poll::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Backup(args)) => keep::backup(&args),
+        Some(Command::Restore(args)) => keep::restore(&args),
+        Some(Command::Export(args)) => keep::export(&args),
         Some(Command::Import(command)) => import::run(&command),
         Some(Command::Token(command)) => people::token(&command),
         Some(Command::User(command)) => people::user(&command),

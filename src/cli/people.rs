@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use noroshi_store::{Store, StoreConfig};
+use noroshi_store::Store;
 use noroshi_web::people::{People, Role};
 use serde_json::{Value, json};
 
@@ -236,7 +236,7 @@ fn open_folder(args: &DataArgs) -> anyhow::Result<Door> {
         bail!("there is no data folder {folder}; name it with --data, or start `noroshi` first");
     }
     let clock = Arc::new(SystemClock);
-    let (store, _) = Store::open(&args.data, StoreConfig::default(), Arc::clone(&clock) as _)
+    let (store, _) = Store::reopen(&args.data, Arc::clone(&clock) as _)
         .with_context(|| format!("cannot open the data folder {folder}"))?;
     Ok(Door::Folder(Folder { people: People::new(store.clone(), clock), store }))
 }

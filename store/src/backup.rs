@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::inner::Inner;
+use crate::kept;
 use crate::segment::{self, sync_directory};
 use crate::store::Store;
 
@@ -70,6 +71,8 @@ impl Inner {
             fs::create_dir_all(&to).map_err(io_error(&to))?;
             copy_files(&from, &to, &mut report)?;
         }
+        let kept = self.directory.join(kept::FILE);
+        copy_file(&kept, &target.join(kept::FILE), &mut report)?;
         // Last: a copy that was cut short is no store.
         copy_file(&self.directory.join("FORMAT"), &target.join("FORMAT"), &mut report)?;
         sync_directory(target).map_err(io_error(target))?;
@@ -90,6 +93,10 @@ pub fn restore(backup: &Path, target: &Path) -> Result<BackupReport, BackupError
         let (from, to) = (backup.join(child), target.join(child));
         fs::create_dir_all(&to).map_err(io_error(&to))?;
         copy_files(&from, &to, &mut report)?;
+    }
+    let kept = backup.join(kept::FILE);
+    if kept.exists() {
+        copy_file(&kept, &target.join(kept::FILE), &mut report)?;
     }
     copy_file(&backup.join("FORMAT"), &target.join("FORMAT"), &mut report)?;
     sync_directory(target).map_err(io_error(target))?;

@@ -8,10 +8,11 @@
 
 use std::io::{self, BufRead, Write};
 
+use noroshi_model::label::NAME;
 use noroshi_model::seam::{RawSegment, RowSegment, Segment};
 use noroshi_model::{
-    Batch, Labels, Matcher, MetricMeta, Refused, Sample, Select, SelectError, SeriesSource,
-    Timestamp, UNKNOWN, is_unknown,
+    Batch, Labels, Matcher, MatcherOp, MetricMeta, Refused, Sample, Select, SelectError,
+    SeriesSource, Timestamp, UNKNOWN, is_unknown,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -135,8 +136,8 @@ fn column(values: &[f64]) -> Vec<Value> {
 }
 
 impl Store {
-    /// Writes the series that match, as they are stored: everything that is kept of them in `(after, until]`: samples
-    /// as far back as the first archive reaches, rows of each coarser archive before that.
+    /// Writes the series that match (all without matchers), as they are stored: everything that is
+    /// kept of them in `(after, until]`: samples as far back as the first archive reaches, rows of each coarser archive before that.
     ///
     /// Errors: [`TransferError`].
     pub fn export(
@@ -150,6 +151,10 @@ impl Store {
         for meta in self.metadata(None).map_err(TransferError::Select)? {
             put_line(out, &Line { meta: Some(meta), ..Line::default() }, &mut report)?;
         }
+        // A selection needs a condition that not every series fulfils unseen.
+        let named = Matcher::new(NAME, MatcherOp::NotEqual, "");
+        let named = [named.unwrap_or_else(|_| unreachable!("only a regular expression can fail"))];
+        let matchers = if matchers.is_empty() { &named } else { matchers };
         let found =
             self.series(matchers, after, until, usize::MAX).map_err(TransferError::Select)?;
         for labels in found {

@@ -55,6 +55,7 @@ mod index;
 mod inner;
 mod journal;
 mod keeper;
+mod kept;
 mod open;
 mod rebuild;
 mod records;

@@ -15,12 +15,13 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{Loaded, SavedClass};
-use crate::config::{ConfigError, RetentionClass, StoreConfig};
+use crate::config::{ConfigError, StoreConfig};
 use crate::entry::{Entry, read_entry};
 use crate::head::{Chain, Head};
 use crate::inner::{Class, Counters, Inner};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, look_at_disk};
+use crate::kept;
 use crate::rebuild::load;
 use crate::records::RecordTable;
 use crate::repair::Repairs;
@@ -113,9 +114,9 @@ pub(crate) fn open_parts(
     let lock = prepare(directory, &mut recovery)?;
     let (loaded, (engine, catalogue)) = load(directory, &mut recovery)?;
     let records = Arc::new(RecordTable::new(Arc::clone(&engine)));
-    let specs = config.closed_classes();
     let is_lost = loaded.is_none() && !has_first_segment(directory)?;
-    let classes = open_classes(directory, specs, loaded.as_ref(), is_lost)?;
+    crate::kept::write(directory, &config).map_err(io_error("note the retention in", directory))?;
+    let classes = open_classes(directory, &config, loaded.as_ref(), is_lost)?;
     let numbers = segment::list(&directory.join("journal"))
         .map_err(io_error("list the journal in", directory))?;
     let first_needed = loaded.as_ref().map_or(0, |loaded| loaded.summary.journal);
@@ -227,17 +228,18 @@ fn has_first_segment(directory: &Path) -> Result<bool, OpenError> {
     Ok(numbers.first().is_none_or(|first| *first == 1))
 }
 
-/// Opens the ring files of all classes; those of archives that are no longer configured go.
+/// Opens the ring files of all classes, and notes which they are; those of archives that are no longer configured go.
 fn open_classes(
     directory: &Path,
-    specs: Vec<RetentionClass>,
+    config: &StoreConfig,
     loaded: Option<&Loaded>,
     is_lost: bool,
 ) -> Result<Vec<Class>, OpenError> {
+    kept::write(directory, config).map_err(io_error("note the retention in", directory))?;
     let rings_directory = directory.join("rings");
     let mut names = HashSet::new();
     let mut classes = Vec::new();
-    for spec in specs {
+    for spec in config.closed_classes() {
         let mut rings = Vec::new();
         for archive in &spec.archives {
             let name = format!("{}-{}.ring", spec.name, archive.step.as_millis());

@@ -63,6 +63,19 @@ impl Store {
         Ok((Arc::new(store), parts.recovery))
     }
 
+    /// Opens a store as it was last opened: with its retention classes and its bound of bytes. For
+    /// commands that work on the folder of a server that is not running.
+    ///
+    /// Errors: [`OpenError`].
+    pub fn reopen(
+        directory: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Self>, Recovery), OpenError> {
+        let config = crate::kept::read(directory)
+            .map_err(crate::open::io_error("read the retention of", directory))?;
+        Self::open(directory, config, clock)
+    }
+
     /// Takes a batch in and waits; for threads without a runtime. As [`Sink::submit`].
     pub fn submit_blocking(&self, batch: Batch) -> Result<Accepted, Refused> {
         self.may_submit()?;

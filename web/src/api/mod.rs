@@ -5,6 +5,7 @@ mod actions;
 mod board;
 mod body;
 mod collection;
+mod keeping;
 mod people;
 mod query;
 mod telling;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
         telling::routes(),
         collection::routes(),
         people::routes(),
+        keeping::routes(),
         own,
     ]
     .into_iter()

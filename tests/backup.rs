@@ -1,0 +1,98 @@
+//! Backup, restore, export and import through the real program.
+#![allow(clippy::unwrap_used, reason = "a test ends at what is not there")]
+
+mod house;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use house::noroshi::{Server, program};
+use serde_json::Value;
+
+/// Runs the program in a folder.
+fn run(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(program("noroshi"));
+    command.current_dir(folder).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+#[track_caller]
+fn text(folder: &Path, args: &[&str]) -> String {
+    let output = run(folder, args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "noroshi {args:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Returns the lines of an export that are samples or rows, in an order of their own.
+fn series_lines(export: &str) -> Vec<String> {
+    let is_series = |line: &&str| {
+        let parsed: Value = serde_json::from_str(line).unwrap();
+        parsed.get("labels").is_some()
+    };
+    let mut lines: Vec<String> = export.lines().filter(is_series).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_backup_of_a_running_server_is_restored_with_the_same_values() {
+    let mut server = Server::start(None);
+    let expr = "count(count_over_time(node_load1[5m]) > 1)";
+    server.wait_for_value(expr, |value| value >= 1.0);
+    // Samples come in while the copy is made; until `end` the two must agree.
+    let end = server.query("vector(time())")[0].floor();
+    let at = end.to_string();
+    let past = format!("sum(sum_over_time({{__name__=~\"node_.*\"}}[5m] @ {at}))");
+    let then = server.query(&past);
+    assert_eq!(then.len(), 1);
+    let before = server.command_text(&["export", "--match", "{instance!=\"\"}", "--end", &at]);
+    let told = server.command_text(&["backup", "copy"]);
+    assert!(told.contains("files"), "{told}");
+    let again = server.command(&["backup", "copy"]);
+    assert!(!again.status.success(), "a backup wrote over another");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("empty"), "{again:?}");
+    server.kill();
+
+    let folder = server.folder.path();
+    text(folder, &["restore", "copy", "--data", "restored"]);
+    assert!(!run(folder, &["restore", "copy", "--data", "restored"]).status.success());
+    let args = ["export", "--match", "{instance!=\"\"}", "--end", &at, "--data", "restored"];
+    let after = text(folder, &args);
+    assert!(series_lines(&before).len() > 100, "{before}");
+    assert_eq!(series_lines(&after), series_lines(&before));
+
+    // A server runs on it, with the people and keys of the first.
+    fs::rename(folder.join("noroshi-data"), folder.join("lost")).unwrap();
+    fs::rename(folder.join("restored"), folder.join("noroshi-data")).unwrap();
+    server.begin();
+    let users = server.command_text(&["user", "list"]);
+    assert!(users.contains("admin"), "{users}");
+    assert_eq!(server.query(&past), then);
+}
+
+#[test]
+fn an_export_is_imported_into_a_new_folder_with_the_same_samples() {
+    let mut server = Server::start(None);
+    server.wait_for_value("count(node_load1)", |value| value >= 1.0);
+    server.stop();
+    let folder = server.folder.path();
+    text(folder, &["export", "-o", "all.json"]);
+    let all = fs::read_to_string(folder.join("all.json")).unwrap();
+    assert!(series_lines(&all).len() > 100, "{all}");
+    let told = text(folder, &["import", "samples", "all.json", "--data", "new"]);
+    assert!(told.contains("samples"), "{told}");
+    assert_eq!(series_lines(&text(folder, &["export", "--data", "new"])), series_lines(&all));
+    let one = text(folder, &["export", "--data", "new", "--match", "node_load1"]);
+    assert_eq!(series_lines(&one).len(), 1, "{one}");
+}
+
+#[test]
+fn an_import_is_refused_while_a_server_runs_on_the_folder() {
+    let server = Server::start(None);
+    fs::write(server.folder.path().join("none.json"), "").unwrap();
+    let output = server.command(&["import", "samples", "none.json"]);
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("stop it"), "{errors}");
+}

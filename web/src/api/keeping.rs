@@ -1,0 +1,137 @@
+//! Copies of the store: whole, into a folder on the server's own machine, and as lines of JSON.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body as Content, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use futures::stream;
+use noroshi_expr::{Expr, When};
+use noroshi_model::{Matcher, Timestamp};
+use noroshi_store::BackupError;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::body::JsonBody;
+use crate::app::App;
+use crate::arguments::{ArgumentError, Arguments};
+use crate::error::ApiError;
+use crate::route::{Access, Body, Route, Value};
+
+/// Bytes of a piece of an export: large against the cost of sending it.
+const PIECE_BYTES: usize = 64 << 10;
+/// Pieces that are made before a slow reader has taken the first: a megabyte a reader.
+const PIECES_MAX: usize = 16;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/api/v1/backup", Access::Admin, backup)
+            .summary("Copies the running store into a new or empty folder on the server's machine")
+            .request(Body::Json("BackupTarget"))
+            .answer(Body::Json("BackupDone"))
+            .stream(),
+        Route::get("/api/v1/export", Access::Admin, export)
+            .summary("Series as lines of JSON, as they are stored; `noroshi import` reads them")
+            .takes("match", Value::Text, "only series that this selector matches")
+            .takes("start", Value::Time, "only what came at or after this moment")
+            .takes("end", Value::Time, "only what came at or before this moment")
+            .answer(Body::Other("application/x-ndjson"))
+            .stream(),
+    ]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackupTarget {
+    path: PathBuf,
+}
+
+#[derive(Serialize)]
+struct BackupDone {
+    files: u64,
+    bytes: u64,
+}
+
+async fn backup(
+    State(app): State<Arc<App>>,
+    JsonBody(BackupTarget { path }): JsonBody<BackupTarget>,
+) -> Result<Json<BackupDone>, ApiError> {
+    if !path.is_absolute() {
+        return Err(ApiError::BadRequest("path must begin with /".to_owned()));
+    }
+    let store = Arc::clone(&app.deps.store);
+    let copy = tokio::task::spawn_blocking(move || store.backup(&path)).await;
+    let report = copy.map_err(|error| ApiError::internal("a backup panicked", &error))?;
+    let report = report.map_err(|error| match &error {
+        BackupError::NotEmpty { .. } => ApiError::Conflict(error.to_string()),
+        // An admin may know what the disk says, and can mend it.
+        BackupError::Io { source, .. } => ApiError::Unprocessable(format!("{error}: {source}")),
+        BackupError::Foreign { .. } => ApiError::internal("cannot back up the store", &error),
+    })?;
+    Ok(Json(BackupDone { files: report.files, bytes: report.bytes }))
+}
+
+async fn export(
+    State(app): State<Arc<App>>,
+    arguments: Result<Arguments, ArgumentError>,
+) -> Result<Response, ApiError> {
+    let arguments = arguments?;
+    let matchers = arguments.text("match").map_or(Ok(Vec::new()), selector)?;
+    // The start is inclusive here, and exclusive in the store.
+    let after =
+        arguments.time("start")?.map_or(Timestamp::MIN, |start| start - Duration::from_millis(1));
+    let until = arguments.time("end")?.unwrap_or(Timestamp::MAX);
+    let store = Arc::clone(&app.deps.store);
+    let (pieces, taken) = mpsc::channel(PIECES_MAX);
+    tokio::task::spawn_blocking(move || {
+        let mut out = Pieces { pieces, piece: Vec::with_capacity(PIECE_BYTES) };
+        let done = store.export(&matchers, after, until, &mut out);
+        let done = done.map_err(io::Error::other).and_then(|_| out.flush());
+        if let Err(error) = done {
+            // The reader sees that the answer is not whole; it may be the reader who left.
+            tracing::warn!(%error, "an export ended early");
+            drop(out.pieces.blocking_send(Err(error)));
+        }
+    });
+    let body = stream::unfold(taken, async |mut taken| Some((taken.recv().await?, taken)));
+    let mime = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((mime, Content::from_stream(body)).into_response())
+}
+
+fn selector(text: &str) -> Result<Vec<Matcher>, ArgumentError> {
+    let bad = |reason: String| ArgumentError::invalid("match", reason);
+    match noroshi_expr::parse(text).map_err(|error| bad(error.to_string()))? {
+        Expr::Selector(selector) if selector.when == When::default() => Ok(selector.matchers),
+        _ => Err(bad("only a selector without offset and @ is allowed here".to_owned())),
+    }
+}
+
+/// Hands on what is written, in pieces; waits while the reader is behind.
+struct Pieces {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    piece: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
+        let sent = self.pieces.blocking_send(Ok(piece.into()));
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has left"))
+    }
+}
