@@ -228,7 +228,8 @@ fn has_first_segment(directory: &Path) -> Result<bool, OpenError> {
     Ok(numbers.first().is_none_or(|first| *first == 1))
 }
 
-/// Opens the ring files of all classes, and notes which they are; those of archives that are no longer configured go.
+/// Opens the ring files of all classes, and notes which they are; those of archives that are no
+/// longer configured go.
 fn open_classes(
     directory: &Path,
     config: &StoreConfig,
