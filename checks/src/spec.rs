@@ -34,6 +34,9 @@ pub struct HostSpec {
     pub groups: Vec<String>,
     /// Hosts through which it is reached. Unreachable when none of them is up.
     pub parents: Vec<String>,
+    /// Hosts and checks without which it cannot work: each must be fine. While one is not, its own
+    /// problem is behind that one.
+    pub depends: Vec<CheckId>,
     /// Labels for routing and for macros.
     pub labels: BTreeMap<String, String>,
     /// Contacts of the host, and of its checks that name none.
@@ -74,6 +77,9 @@ pub struct CheckSpec {
     pub probe: Probe,
     /// When.
     pub timing: Timing,
+    /// Hosts and checks without which it cannot work, besides its host: each must be fine. While
+    /// one is not, its own problem is behind that one.
+    pub depends: Vec<CheckId>,
     /// Every confirmed problem result is told again, not only changes.
     pub is_volatile: bool,
     /// Contacts; empty: the host's.
@@ -103,6 +109,7 @@ impl CheckSpec {
             id,
             probe,
             timing: Timing::default(),
+            depends: Vec::new(),
             is_volatile: false,
             contacts: Vec::new(),
             notes: String::new(),

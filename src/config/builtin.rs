@@ -186,6 +186,12 @@ const INTERVAL: Duration = Duration::from_secs(30);
 /// How often they look while a problem is being confirmed.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// Returns the names of all built-in checks: which of them a host gets is seen when it reports.
+pub(super) fn names() -> Vec<&'static str> {
+    let of_hosts = OF_AN_AGENT.iter().chain([&CLOCK_OF_THE_SERVER]).chain(&OF_THE_SERVER);
+    of_hosts.map(|builtin| builtin.name).chain([CONFIGURATION_CHECK]).collect()
+}
+
 /// Returns the checks of a host with an agent.
 pub(super) fn of_an_agent(host: &str) -> Vec<CheckSpec> {
     OF_AN_AGENT.iter().map(|builtin| builtin.spec(host)).collect()

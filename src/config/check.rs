@@ -8,6 +8,7 @@ use noroshi_checks::{
 };
 use noroshi_model::{CheckId, GraphHint, Status};
 
+use super::depends;
 use super::raw::{RawCheck, RawTiming, Text};
 use super::scope::scoped;
 use super::source::{Fault, SourceFile};
@@ -43,6 +44,7 @@ pub(super) fn check(
     };
     check.timing = timing(faults, &own, defaults);
     check.is_volatile = raw.volatile;
+    check.depends = depends::named(&raw.depends, host);
     check.contacts = raw.contacts.iter().map(|contact| contact.get_ref().clone()).collect();
     check.labels = raw.labels.clone();
     check.notes.clone_from(&raw.notes);

@@ -6,6 +6,7 @@ use noroshi_checks::{CheckSpec, HostSpec, Probe};
 use noroshi_model::CheckId;
 
 use super::check::{Faults, check};
+use super::depends;
 use super::raw::{RawCheck, RawTiming, Text};
 use super::resolve::look_up;
 use super::scope::scoped;
@@ -56,6 +57,11 @@ impl GroupCheck {
         })
     }
 
+    /// Tells whether it needs anything besides its host.
+    pub(super) fn has_depends(&self) -> bool {
+        !self.template.depends.is_empty()
+    }
+
     /// Returns the check as this host gets it; `None` when it is not for this host.
     pub(super) fn for_host(&self, host: &HostSpec) -> Option<CheckSpec> {
         let is_named = self.hosts.iter().any(|name| name == EVERY || *name == host.name);
@@ -66,6 +72,7 @@ impl GroupCheck {
         let mut check = self.template.clone();
         let name = check.id.check.as_deref().unwrap_or_default();
         check.id = CheckId::check(&host.name, name);
+        depends::on_host(&mut check.depends, &host.name);
         if let (Probe::Expression(probe), Some(expr)) = (&mut check.probe, &self.expr) {
             probe.expr = scoped(expr, &host.name).ok()?;
         }

@@ -6,6 +6,7 @@
 //! | `raw` | the tables as they are written |
 //! | `resolve` | what they mean; all faults at once |
 //! | `check`, `group` | a check's table becomes a probe, for one host or many |
+//! | `depends` | what needs what: names that exist, and no circle |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
@@ -13,6 +14,7 @@
 
 mod builtin;
 mod check;
+mod depends;
 mod group;
 mod people;
 mod raw;

@@ -140,6 +140,8 @@ pub(crate) struct RawHost {
     pub(crate) alias: Option<String>,
     pub(crate) groups: Vec<Text>,
     pub(crate) parents: Vec<Text>,
+    /// Hosts and checks, `host` or `host/check`, without which it cannot work.
+    pub(crate) depends: Vec<Text>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) contacts: Vec<Text>,
@@ -185,6 +187,9 @@ pub(crate) struct RawCheck {
     pub(crate) timeout: Option<Spanned<Humane>>,
     pub(crate) attempts: Option<Spanned<u32>>,
     pub(crate) volatile: bool,
+    /// Hosts and checks, `host` or `host/check`, without which it cannot work; `$HOSTNAME$` stands
+    /// for its own host.
+    pub(crate) depends: Vec<Text>,
     pub(crate) contacts: Vec<Text>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) notes: String,

@@ -12,7 +12,7 @@ use super::check::{Faults, check, timing};
 use super::group::GroupCheck;
 use super::raw::{Many, RawConfig, RawHost, RawTiming, Text};
 use super::source::{Fault, SourceFile, nearest};
-use super::{Part, people, storage};
+use super::{Part, depends, people, storage};
 
 /// A configuration that makes sense.
 #[derive(Debug, Default)]
@@ -179,6 +179,7 @@ pub(super) fn resolve(parts: &[Part], faults: &mut Vec<Fault>) -> Config {
         }
     }
     people::check(parts, &config.alerts, faults);
+    depends::check(parts, &config, faults);
     if let Some(url) = &config.server.url {
         config.alerts.base_url.clone_from(url);
     }
@@ -333,6 +334,7 @@ fn resolve_host(
     spec.alias = raw.alias.clone().unwrap_or_default();
     spec.groups = texts(&raw.groups);
     spec.parents = texts(&raw.parents);
+    spec.depends = depends::named(&raw.depends, name.get_ref());
     spec.labels = raw.labels.clone();
     spec.variables = raw.variables.clone();
     spec.contacts = texts(&raw.contacts);

@@ -5,8 +5,8 @@ use noroshi_model::Matcher;
 
 /// The label that names the host of a series.
 const INSTANCE: &str = "instance";
-/// Stands for the host's name inside an expression.
-const HOST_MACRO: &str = "$HOSTNAME$";
+/// Stands for the host's name inside an expression, and in what a check depends on.
+pub(super) const HOST_MACRO: &str = "$HOSTNAME$";
 
 /// What is wrong with an expression.
 #[derive(Debug)]

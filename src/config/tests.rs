@@ -78,6 +78,26 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             "[store]\ndisk_max = \"much\"\n",
             "noroshi.toml:2:12: \"much\" is no size; write it with its unit, such as \"20 GiB\"",
         ),
+        (
+            "[host.a]\nparents = [\"b\"]\n[host.b]\nparents = [\"a\"]\n",
+            "noroshi.toml:4:12: a circle of dependencies: a needs b needs a; take one of them out",
+        ),
+        (
+            "[host.a]\n[host.a.check.c]\nexpr = \"up\"\ndepends = [\"a/c\"]\n",
+            "noroshi.toml:4:12: a circle of dependencies: a/c needs a/c; ",
+        ),
+        (
+            "[host.a]\ndepends = [\"b/c\"]\n[host.b.check.c]\nexpr = \"up\"\ndepends = [\"a\"]\n",
+            "noroshi.toml:5:12: a circle of dependencies: a needs b/c needs a; ",
+        ),
+        (
+            "[host.a]\ndepends = [\"b/mysql\"]\n[host.b.check.mysqld]\nexpr = \"up\"\n",
+            "noroshi.toml:2:12: there is no check `b/mysql`; did you mean `mysqld`?",
+        ),
+        (
+            "[host.a]\n[host.b]\n[check.c]\nhosts = [\"*\"]\nexpr = \"up\"\ndepends = [\"x\"]\n",
+            "noroshi.toml:6:12: there is no host `x`; write a host of the configuration",
+        ),
         ("[check.c]\nexpr = \"up\"\n", "noroshi.toml:1:8: check `c` is for no host; "),
     ];
     for (text, expected) in cases {
@@ -168,4 +188,18 @@ fn a_host_that_registered_itself_gets_checks_and_its_own_take_their_place() {
     let host = site.checks.hosts.iter().find(|host| host.name == "web2").unwrap();
     assert_eq!(host.address, "web2.example");
     assert_eq!(count(&site, "memory"), 1);
+}
+
+#[test]
+fn what_a_check_for_many_hosts_needs_may_be_on_each_of_them() {
+    let config = loaded(
+        "[host.db.check.mysql]\nexpr = \"x > 1\"\n[host.a]\ngroups = [\"web\"]\ndepends = [\"db\"]\n\
+         [check.php]\ngroups = [\"web\"]\nexpr = \"y > 1\"\n\
+         depends = [\"$HOSTNAME$/memory\", \"db/mysql\"]\n",
+    );
+    let site = config.site(&[], true);
+    let php = site.checks.checks.iter().find(|spec| spec.id == CheckId::check("a", "php")).unwrap();
+    assert_eq!(php.depends, [CheckId::check("a", "memory"), CheckId::check("db", "mysql")]);
+    let host = site.checks.hosts.iter().find(|host| host.name == "a").unwrap();
+    assert_eq!(host.depends, [CheckId::host("db")]);
 }
