@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use noroshi_model::{ChangeKind, CheckId, Event, EventBody, RecordBatch, Records, Space};
+use noroshi_model::{ChangeKind, CheckId, Event, EventBody, RecordBatch, Records, Space, chain};
 use tokio_util::sync::CancellationToken;
 
 use crate::alerts::Alerts;
@@ -318,18 +318,6 @@ fn is_superseded(event: &Event, id: &CheckId, following: &[Option<Event>]) -> bo
             _ => None,
         });
     changes.any(|kind| matches!(kind, ChangeKind::HardProblem | ChangeKind::HardRecovery))
-}
-
-/// Returns an error with all its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

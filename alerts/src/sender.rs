@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lettre::message::Message;
-use noroshi_model::{CheckId, RecordBatch, Space, Timestamp};
+use noroshi_model::{CheckId, RecordBatch, Space, Timestamp, chain};
 use tokio_util::sync::CancellationToken;
 
 use crate::alerts::{Active, Alerts};
@@ -18,7 +18,6 @@ use crate::book::{self, Letter, Notification, StateError, Told};
 use crate::counters::waiting;
 use crate::message::{self, sheet::Reader};
 use crate::picture::Picture;
-use crate::pipeline::chain;
 use crate::smtp::{Failure, FailureKind, Server, Session};
 use crate::view::{NotificationKind, NotificationState};
 

@@ -16,6 +16,7 @@ use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
 };
 use lettre::transport::smtp::extension::ClientId;
+use noroshi_model::chain;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -269,10 +270,4 @@ fn of_mail(error: &lettre::transport::smtp::Error) -> Failure {
         None => FailureKind::Broken,
     };
     Failure::new(kind, chain(error))
-}
-
-/// Returns an error with all its causes in one line.
-fn chain(error: &lettre::transport::smtp::Error) -> String {
-    // lettre's text already holds its cause.
-    error.to_string()
 }

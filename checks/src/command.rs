@@ -305,7 +305,7 @@ pub async fn serve_commands(
         match Command::parse(&text) {
             Ok(command) => {
                 if let Err(error) = checks.execute(command).await {
-                    let error = crate::probe::chain(&error);
+                    let error = noroshi_model::chain(&error);
                     tracing::warn!(command = text.trim_end(), error, "command not done");
                 }
             }

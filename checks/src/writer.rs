@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::{Board, HandlerCall, Out};
 use crate::checks::Deps;
 use crate::handler;
-use crate::probe::{Finding, chain};
+use crate::probe::Finding;
 use crate::samples;
 use crate::schedule::Steady;
 use crate::stats::{Counters, count};
@@ -196,7 +196,10 @@ impl Writer {
                 Ok(Ok(())) => return true,
                 Ok(Err(error)) => {
                     count(&self.counters.commits_failed, 1);
-                    tracing::error!(error = chain(&error), "cannot write states and events");
+                    tracing::error!(
+                        error = noroshi_model::chain(&error),
+                        "cannot write states and events"
+                    );
                 }
                 Err(error) => tracing::error!(%error, "writing states and events panicked"),
             }

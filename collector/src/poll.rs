@@ -1,7 +1,6 @@
 //! One poll: of what, how it may fail, and what comes out of it.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -311,13 +310,7 @@ impl PollFailure {
 
     /// Returns the text with all its causes.
     pub fn to_chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
+        noroshi_model::chain(self)
     }
 }
 

@@ -15,6 +15,7 @@
 //! assert_eq!(batch.samples.len(), 1);
 //! ```
 
+pub mod chain;
 pub mod check;
 pub mod event;
 pub mod frame;
@@ -26,6 +27,7 @@ pub mod seam;
 pub mod status;
 pub mod time;
 
+pub use chain::chain;
 pub use check::{CheckId, CheckResult, Origin, Perfdata, Range, Unit};
 pub use event::{ChangeKind, Event, EventBody, EventError, GraphHint, StateChange, Subject};
 pub use graph::{GraphLine, GraphTemplate, LineStyle};

@@ -46,7 +46,7 @@ async fn frames(
 }
 
 fn refused(agent: &AgentIdentity, error: &IngestError) -> Response {
-    let (kind, message) = (error.as_str(), crate::error::chain(error));
+    let (kind, message) = (error.as_str(), noroshi_model::chain(error));
     tracing::warn!(token = agent.token, address = agent.address, kind, "frames refused: {message}");
     let status = StatusCode::from_u16(error.http_status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

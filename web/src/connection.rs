@@ -50,7 +50,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
                     service_fn(move |request| answer(router.clone(), request, peer)),
                 );
             if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%peer, error = %crate::error::chain(&error), "connection ended");
+                tracing::debug!(%peer, error = %noroshi_model::chain(&error), "connection ended");
             }
             drop(place);
         });

@@ -1,7 +1,6 @@
 //! Errors as the native API tells them: a status, a stable kind, and a sentence.
 
 use std::error::Error;
-use std::fmt::Write as _;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -76,7 +75,7 @@ impl ApiError {
 
     /// Logs a failure of ours with its whole chain and returns what the client may know.
     pub(crate) fn internal(what: &str, error: &dyn Error) -> Self {
-        tracing::error!(error = %chain(error), "{what}");
+        tracing::error!(error = %noroshi_model::chain(error), "{what}");
         Self::Internal
     }
 
@@ -136,16 +135,4 @@ impl From<PeopleError> for ApiError {
             }
         }
     }
-}
-
-/// Writes an error with all its causes: `what: why: why`.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing into a string cannot fail.
-        write!(text, ": {error}").unwrap_or_default();
-        cause = error.source();
-    }
-    text
 }

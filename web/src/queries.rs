@@ -103,7 +103,7 @@ impl From<QueryError> for ApiError {
                 EvalError::Select { source: noroshi_model::SelectError::Read(_), .. } => {
                     Self::internal("a query failed", &error)
                 }
-                _ => Self::Unprocessable(crate::error::chain(&error)),
+                _ => Self::Unprocessable(noroshi_model::chain(&error)),
             },
         }
     }

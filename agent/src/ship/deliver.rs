@@ -171,7 +171,7 @@ impl Delivery {
     }
 
     fn report_failure(&mut self, error: &SendError, pause: Duration) {
-        let cause = causes(error);
+        let cause = error.source().map(noroshi_model::chain).unwrap_or_default();
         let (kind, pause_ms) = (error.kind().as_str(), pause.as_millis() as u64);
         let is_news = self.failing.replace(error.kind()) != Some(error.kind());
         if is_news {
@@ -211,15 +211,4 @@ impl Delivery {
             }
         }
     }
-}
-
-/// Returns the chain of causes in one line.
-fn causes(error: &dyn Error) -> String {
-    let mut texts = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        texts.push(cause.to_string());
-        next = cause.source();
-    }
-    texts.join(": ")
 }

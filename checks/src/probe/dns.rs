@@ -65,8 +65,9 @@ pub(crate) async fn address(text: &str, port: u16) -> Result<SocketAddr, String>
         Some((_, digits)) if digits.parse::<u16>().is_ok() => text.to_owned(),
         _ => format!("{text}:{port}"),
     };
-    let mut found =
-        lookup_host(&with_port).await.map_err(|error| format!("does not resolve: {error}"))?;
+    let mut found = lookup_host(&with_port)
+        .await
+        .map_err(|error| format!("does not resolve: {}", noroshi_model::chain(&error)))?;
     found.next().ok_or_else(|| "has no address".to_owned())
 }
 
@@ -118,7 +119,7 @@ async fn ask(server: SocketAddr, name: Name, record: RecordType) -> Result<Messa
 }
 
 async fn by_udp(server: SocketAddr, question: &[u8], id: u16) -> Result<Message, String> {
-    let text = |error: std::io::Error| error.to_string();
+    let text = |error: std::io::Error| noroshi_model::chain(&error);
     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).await.map_err(text)?;
     socket.connect(server).await.map_err(text)?;
@@ -143,7 +144,7 @@ async fn by_udp(server: SocketAddr, question: &[u8], id: u16) -> Result<Message,
 }
 
 async fn by_tcp(server: SocketAddr, question: &[u8]) -> Result<Message, String> {
-    let text = |error: std::io::Error| error.to_string();
+    let text = |error: std::io::Error| noroshi_model::chain(&error);
     let mut stream = TcpStream::connect(server).await.map_err(text)?;
     let length = u16::try_from(question.len()).map_err(|error| error.to_string())?;
     stream.write_all(&length.to_be_bytes()).await.map_err(text)?;

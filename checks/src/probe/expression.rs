@@ -105,7 +105,8 @@ impl Judged {
         let evaluated = match engine.instant(source, expr, now) {
             Ok(evaluated) => evaluated,
             Err(error) => {
-                let mut finding = Finding::unknown(format!("cannot evaluate: {}", chain(&error)));
+                let mut finding =
+                    Finding::unknown(format!("cannot evaluate: {}", noroshi_model::chain(&error)));
                 finding.over = Some(before.clone());
                 return finding;
             }
@@ -342,18 +343,6 @@ fn push_line(text: &mut String, line: &str) {
         text.push('\n');
     }
     text.push_str(line);
-}
-
-/// Writes an error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ impl Ask {
     /// Connects, asks, and reads the answer.
     async fn send(&self, now: Timestamp) -> Result<Answer, String> {
         let (host, port) = self.address();
-        let connected = connect(&host, port).await.map_err(|error| super::chain(&error))?;
+        let connected = connect(&host, port).await.map_err(|error| noroshi_model::chain(&error))?;
         let mut phases =
             Phases { resolve: connected.resolve, connect: connected.connect, ..Phases::default() };
         if !self.is_https() {
@@ -233,12 +233,12 @@ impl Ask {
         let begun = Instant::now();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| format!("no HTTP: {error}"))?;
+            .map_err(|error| format!("no HTTP: {}", noroshi_model::chain(&error)))?;
         let request = self.request()?;
         let mut asking = std::pin::pin!(async {
             let response = sender.send_request(request).await;
             let response =
-                response.map_err(|error| format!("no answer: {}", super::chain(&error)))?;
+                response.map_err(|error| format!("no answer: {}", noroshi_model::chain(&error)))?;
             let first = begun.elapsed();
             let (status, location) = (response.status(), location(&response));
             Ok::<_, String>((status, location, first, read(response.into_body()).await?))
@@ -286,7 +286,8 @@ fn location(response: &Response<Incoming>) -> Option<String> {
 async fn read(mut body: Incoming) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| format!("the answer broke off: {error}"))?;
+        let frame = frame
+            .map_err(|error| format!("the answer broke off: {}", noroshi_model::chain(&error)))?;
         if let Some(data) = frame.data_ref() {
             let room = BODY_BYTES_MAX - bytes.len();
             bytes.extend_from_slice(&data[..data.len().min(room)]);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use noroshi_model::Status;
 
-pub(crate) use expression::{Judged, chain};
+pub(crate) use expression::Judged;
 pub(crate) use finding::{Finding, Measure};
 pub(crate) use passive::look as look_passive;
 pub(crate) use plugin::look as look_plugin;

@@ -55,7 +55,7 @@ pub(crate) async fn look(probe: &NtpProbe, macros: &Macros, now: Timestamp) -> F
 }
 
 async fn ask(server: &str, now: Timestamp, begun: Instant) -> Result<Said, String> {
-    let text = |error: std::io::Error| error.to_string();
+    let text = |error: std::io::Error| noroshi_model::chain(&error);
     let to = address(server, 123).await?;
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).await.map_err(text)?;

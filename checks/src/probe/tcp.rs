@@ -83,7 +83,7 @@ pub(crate) async fn look(probe: &TcpProbe, macros: &Macros) -> Finding {
     let begun = Instant::now();
     let mut connected = match connect(&host, port).await {
         Ok(connected) => connected,
-        Err(error) => return failed(super::chain(&error), begun.elapsed()),
+        Err(error) => return failed(noroshi_model::chain(&error), begun.elapsed()),
     };
     let said = match talk(&mut connected.stream, &probe.protocol).await {
         Ok(said) => said,
@@ -171,7 +171,7 @@ async fn greeting(
 
 async fn write(stream: &mut TcpStream, text: &str) -> Result<(), String> {
     let written = stream.write_all(text.as_bytes()).await;
-    written.map_err(|error| format!("the connection broke: {error}"))
+    written.map_err(|error| format!("the connection broke: {}", noroshi_model::chain(&error)))
 }
 
 /// Reads until `is_enough`, the end of the stream, or the bound.
@@ -183,7 +183,8 @@ async fn read_until(
     let mut buffer = [0; 512];
     loop {
         let read = stream.read(&mut buffer).await;
-        let count = read.map_err(|error| format!("the connection broke: {error}"))?;
+        let count = read
+            .map_err(|error| format!("the connection broke: {}", noroshi_model::chain(&error)))?;
         bytes.extend_from_slice(&buffer[..count]);
         let said = String::from_utf8_lossy(&bytes);
         if count == 0 || is_enough(&said) || bytes.len() >= GREETING_BYTES_MAX {

@@ -98,7 +98,7 @@ pub(crate) async fn look(probe: &TlsProbe, macros: &Macros, now: Timestamp) -> F
     let begun = Instant::now();
     let shaken = match connect(&host, port).await {
         Ok(connected) => handshake(connected.stream, &name, now, &[]).await,
-        Err(error) => Err(super::chain(&error)),
+        Err(error) => Err(noroshi_model::chain(&error)),
     };
     let (chain, protocol) = match shaken {
         Ok((stream, chain)) => {
@@ -169,7 +169,7 @@ pub(crate) async fn handshake(
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     let connector = TlsConnector::from(Arc::new(config));
     let shaken = connector.connect(server, stream).await;
-    let stream = shaken.map_err(|error| format!("no TLS: {error}"))?;
+    let stream = shaken.map_err(|error| format!("no TLS: {}", noroshi_model::chain(&error)))?;
     let mut chain = Chain { fault: recorder.fault.lock().clone(), ..Chain::default() };
     for (index, certificate) in
         stream.get_ref().1.peer_certificates().into_iter().flatten().enumerate()

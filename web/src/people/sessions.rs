@@ -204,7 +204,7 @@ impl SessionRecords {
     ) -> StoreResult<T> {
         let people = Arc::clone(&self.0);
         let done = tokio::task::spawn_blocking(move || step(&people)).await;
-        let failed = |error: &dyn std::error::Error| Error::Backend(crate::error::chain(error));
+        let failed = |error: &dyn std::error::Error| Error::Backend(noroshi_model::chain(error));
         done.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
     }
 }

@@ -98,7 +98,7 @@ impl From<SelectError> for Failure {
             SelectError::TooManySamples { .. } => Self { kind: ErrorType::Execution, message },
             SelectError::MatchesEverything => Self::bad_data(message),
             SelectError::Read(_) => {
-                tracing::error!(error = %crate::error::chain(&error), "cannot read series");
+                tracing::error!(error = %noroshi_model::chain(&error), "cannot read series");
                 Self { kind: ErrorType::Internal, message }
             }
         }

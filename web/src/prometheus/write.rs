@@ -85,7 +85,7 @@ fn unread(error: &RemoteWriteError) -> Failure {
         RemoteWriteError::TooLarge { .. } => ErrorType::TooLarge,
         _ => ErrorType::BadData,
     };
-    Failure { kind, message: crate::error::chain(error) }
+    Failure { kind, message: noroshi_model::chain(error) }
 }
 
 /// Tells the sender to come again.

@@ -39,7 +39,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     let worker = Arc::clone(&app);
     let read = move || worker.deps.records.get(Space::Values, b"web/ready").map(drop);
     let failed = |error| {
-        tracing::error!(error = %crate::error::chain(&error), "not ready");
+        tracing::error!(error = %noroshi_model::chain(&error), "not ready");
         ApiError::Unavailable("the store cannot be read".to_owned())
     };
     app.gate.disk(read).await?.map_err(failed)?;
