@@ -106,8 +106,9 @@ pub use checks::{Checks, Deps};
 pub use command::{Command, CommandError, serve_commands};
 pub use period::PeriodSpec;
 pub use probe::{
-    Compare, DnsProbe, ExpressionProbe, HttpProbe, IcmpProbe, Judge, Missing, NtpProbe,
-    PassiveProbe, PluginProbe, Probe, Protocol, TcpProbe, Threshold, TlsProbe,
+    Compare, DnsProbe, ExpressionProbe, HttpProbe, IcmpProbe, Judge, Missing, NrpeCertificates,
+    NrpeProbe, NrpeTls, NrpeVersion, NtpProbe, PassiveProbe, PluginProbe, Probe, Protocol,
+    TcpProbe, Threshold, TlsProbe,
 };
 pub use record::StateError;
 pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Site, Timing};

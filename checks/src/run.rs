@@ -18,7 +18,9 @@ use crate::action::{ActionError, PassiveResult};
 use crate::board::{Board, Job};
 use crate::checks::Deps;
 use crate::plugin::{OUTPUT_BYTES_MAX, understand_passive};
-use crate::probe::{Finding, Probe, dns, http, icmp, look_passive, look_plugin, ntp, tcp, tls};
+use crate::probe::{
+    Finding, NrpeTls, Probe, dns, http, icmp, look_passive, look_plugin, nrpe, ntp, tcp, tls,
+};
 use crate::record::cut;
 use crate::schedule::Steady;
 use crate::stats::Counters;
@@ -56,6 +58,7 @@ struct Tools {
     steady: Steady,
     messages: mpsc::Sender<Message>,
     pingers: icmp::Pingers,
+    nrpe_versions: nrpe::Versions,
     plugins: Semaphore,
     expressions: Semaphore,
 }
@@ -69,6 +72,7 @@ impl Runner {
             steady: self.steady,
             messages: self.messages,
             pingers: icmp::Pingers::new(),
+            nrpe_versions: nrpe::Versions::default(),
             plugins: Semaphore::new(PLUGINS_MAX),
             expressions: Semaphore::new(EXPRESSIONS_MAX),
         });
@@ -116,6 +120,8 @@ fn runs_max() -> usize {
 async fn run_one(tools: Arc<Tools>, job: Job) {
     let limit = match &*job.probe {
         Probe::Plugin(_) => Some(&tools.plugins),
+        // It runs `openssl`.
+        Probe::Nrpe(probe) if probe.tls == NrpeTls::Anonymous => Some(&tools.plugins),
         Probe::Expression(_) => Some(&tools.expressions),
         _ => None,
     };
@@ -166,6 +172,7 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
             Probe::Icmp(probe) => icmp::look(probe, &job.macros, &tools.pingers).await,
             Probe::Dns(probe) => dns::look(probe, &job.macros).await,
             Probe::Tls(probe) => tls::look(probe, &job.macros, now).await,
+            Probe::Nrpe(probe) => nrpe::look(probe, &job.macros, &tools.nrpe_versions).await,
             Probe::Ntp(probe) => ntp::look(probe, &job.macros, now).await,
         }
     };

@@ -10,6 +10,7 @@ use noroshi_model::{CheckId, GraphHint, Status};
 
 use super::depends;
 use super::raw::{RawCheck, RawTiming, Text};
+use super::remote::nrpe;
 use super::scope::scoped;
 use super::source::{Fault, SourceFile};
 
@@ -115,6 +116,7 @@ fn probe(faults: &mut Faults<'_>, host: &str, name: &Text, raw: &RawCheck) -> Op
         ("tcp", raw.tcp.is_some()),
         ("ping", raw.ping.is_some()),
         ("passive", raw.passive.is_some()),
+        ("nrpe", raw.nrpe.is_some()),
     ];
     let named: Vec<&str> = kinds.iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
     if named.len() != 1 {
@@ -122,7 +124,7 @@ fn probe(faults: &mut Faults<'_>, host: &str, name: &Text, raw: &RawCheck) -> Op
             [] => format!("check `{}` does not say how to look", name.get_ref()),
             many => format!("check `{}` has {} at once", name.get_ref(), many.join(" and ")),
         };
-        faults.at(&name.span(), what, "give one of command, expr, http, tcp, ping, passive");
+        faults.at(&name.span(), what, "give one of command, expr, http, tcp, ping, passive, nrpe");
         return None;
     }
     if raw.expr.is_some() {
@@ -166,6 +168,9 @@ fn probe(faults: &mut Faults<'_>, host: &str, name: &Text, raw: &RawCheck) -> Op
     if let Some(freshness) = &raw.passive {
         let freshness = Some(freshness.get_ref().0);
         return Some(Probe::Passive(PassiveProbe { freshness, stale: None }));
+    }
+    if let Some(raw) = &raw.nrpe {
+        return nrpe(faults, raw);
     }
     Some(Probe::Icmp(IcmpProbe::default()))
 }

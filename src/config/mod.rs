@@ -7,6 +7,7 @@
 //! | `resolve` | what they mean; all faults at once |
 //! | `check`, `group` | a check's table becomes a probe, for one host or many |
 //! | `depends` | what needs what: names that exist, and no circle |
+//! | `remote` | what runs on the host itself |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
@@ -18,6 +19,7 @@ mod depends;
 mod group;
 mod people;
 mod raw;
+mod remote;
 mod resolve;
 mod scope;
 mod site;

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde_spanned::Spanned;
 
+use super::remote::RawNrpe;
+
 /// A text with its place.
 pub(crate) type Text = Spanned<String>;
 
@@ -182,6 +184,8 @@ pub(crate) struct RawCheck {
     pub(crate) ping: Option<bool>,
     /// Results are handed in; without one for this long the check is unknown.
     pub(crate) passive: Option<Spanned<Humane>>,
+    /// Looked at on the host itself.
+    pub(crate) nrpe: Option<Spanned<RawNrpe>>,
     pub(crate) interval: Option<Spanned<Humane>>,
     pub(crate) retry: Option<Spanned<Humane>>,
     pub(crate) timeout: Option<Spanned<Humane>>,

@@ -5,6 +5,7 @@ mod expression;
 mod finding;
 pub(crate) mod http;
 pub(crate) mod icmp;
+pub(crate) mod nrpe;
 pub(crate) mod ntp;
 mod passive;
 mod plugin;
@@ -18,6 +19,7 @@ use noroshi_model::Status;
 
 pub(crate) use expression::Judged;
 pub(crate) use finding::{Finding, Measure};
+pub use nrpe::{NrpeCertificates, NrpeTls, NrpeVersion};
 pub(crate) use passive::look as look_passive;
 pub(crate) use plugin::look as look_plugin;
 
@@ -40,6 +42,8 @@ pub enum Probe {
     Tls(TlsProbe),
     /// Asks an NTP server what time it is.
     Ntp(NtpProbe),
+    /// Has a plug-in run by an NRPE server.
+    Nrpe(Box<NrpeProbe>),
     /// Waits for results from outside.
     Passive(PassiveProbe),
 }
@@ -53,7 +57,7 @@ impl Probe {
     /// Tells whether UNKNOWN means that the server itself could not look: no right to open a
     /// socket, a URL that is none. Plug-ins and expressions mean something else by it.
     pub(crate) fn is_own_fault(&self) -> bool {
-        !matches!(self, Self::Plugin(_) | Self::Expression(_) | Self::Passive(_))
+        !matches!(self, Self::Plugin(_) | Self::Expression(_) | Self::Nrpe(_) | Self::Passive(_))
     }
 
     /// Returns the name of the kind: in views and in the label `kind` of self-metrics.
@@ -67,6 +71,7 @@ impl Probe {
             Self::Dns(_) => "dns",
             Self::Tls(_) => "tls",
             Self::Ntp(_) => "ntp",
+            Self::Nrpe(_) => "nrpe",
             Self::Passive(_) => "passive",
         }
     }
@@ -353,6 +358,28 @@ pub struct NtpProbe {
     pub offset_critical: Duration,
     /// Critical when the server's stratum is greater.
     pub stratum_max: u8,
+}
+
+/// A plug-in on another host, run by its NRPE server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NrpeProbe {
+    /// The server: address or DNS name; macros are expanded. Empty: the host's address.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// Name of the command in the server's `nrpe.cfg`; macros are expanded.
+    pub command: String,
+    /// `$ARG1$` and so on of that command, for servers that allow it; macros are expanded.
+    pub arguments: Vec<String>,
+    /// How the connection is protected.
+    pub tls: NrpeTls,
+    /// The version of the packets; `None`: the newest that the server understands.
+    pub version: Option<NrpeVersion>,
+}
+
+impl NrpeProbe {
+    /// The usual port.
+    pub const PORT: u16 = 5666;
 }
 
 /// Results from outside.

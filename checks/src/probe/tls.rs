@@ -199,9 +199,7 @@ struct Recorder {
 
 impl Recorder {
     fn new(provider: &Arc<CryptoProvider>, now: Timestamp) -> Result<Self, String> {
-        static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-        let roots = Arc::clone(ROOTS.get_or_init(|| Arc::new(roots())));
-        let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
+        let builder = WebPkiServerVerifier::builder_with_provider(roots(), Arc::clone(provider));
         let verifier = builder.build().map_err(|error| error.to_string())?;
         let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
         let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
@@ -209,8 +207,14 @@ impl Recorder {
     }
 }
 
+/// Returns whom this machine trusts; read once.
+pub(crate) fn roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    Arc::clone(ROOTS.get_or_init(|| Arc::new(read_roots())))
+}
+
 /// Reads the roots: Mozilla's and the machine's own.
-fn roots() -> RootCertStore {
+fn read_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     for path in SYSTEM_ROOTS {
