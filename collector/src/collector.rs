@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::poll::{Key, PollFailure, PollSpec, Session, guarded};
-use crate::reading::{Booker, Reading};
+use crate::reading::{Booker, Labelled};
 use crate::schedule::{first_delay, next_delay};
 
 /// Most polls that wait for an answer at once. Full: further ones wait, and their turn is skipped
@@ -104,7 +104,7 @@ impl Poll {
     }
 
     /// Notes the end of a poll; logs when success became failure or the other way.
-    fn note(&self, at: Timestamp, duration: Duration, result: &Result<Reading, PollFailure>) {
+    fn note(&self, at: Timestamp, duration: Duration, result: &Result<Labelled, PollFailure>) {
         let mut status = self.status.lock();
         let before = status.failure;
         status.last_run = Some(at);
@@ -112,7 +112,7 @@ impl Poll {
         status.runs += 1;
         status.failure = result.as_ref().err().map(PollFailure::as_str);
         status.failure_text = result.as_ref().err().map(PollFailure::to_chain);
-        status.samples = result.as_ref().map_or(0, |reading| reading.samples.len());
+        status.samples = result.as_ref().map_or(0, |labelled| labelled.scraped);
         match result {
             Ok(_) => status.last_success = Some(at),
             Err(_) => status.failures += 1,
@@ -298,6 +298,7 @@ impl Task {
         let spec = &self.poll.spec;
         let result = guarded(session, &spec.target, spec.timeout()).await;
         drop(permit);
+        let result = result.and_then(|reading| reading.labelled(booker.labels()));
         let duration = started.elapsed();
         self.poll.note(at, duration, &result);
         let batch = booker.book(at, duration, &result, &spec.target);

@@ -95,6 +95,11 @@ impl Target {
         }
     }
 
+    /// Tells whether it is any exporter's page, about which Prometheus gives series of its own.
+    pub(crate) fn is_scrape(&self) -> bool {
+        matches!(self, Self::Prometheus { .. })
+    }
+
     /// Returns the series that says of this kind of target whether it answered, beside `up`.
     pub(crate) fn own_up(&self) -> Option<&'static str> {
         match self {
@@ -147,19 +152,19 @@ impl Session {
         timeout: Duration,
     ) -> Result<Reading, PollFailure> {
         match target {
-            Target::Apache(config) => apache::poll(config, self.client(config.endpoint())?).await,
+            Target::Apache(config) => apache::poll(config, self.client(&config.endpoint())?).await,
             Target::Memcached(config) => memcached::poll(config).await,
-            Target::Nginx(config) => nginx::poll(config, self.client(config.endpoint())?).await,
+            Target::Nginx(config) => nginx::poll(config, self.client(&config.endpoint())?).await,
             Target::Prometheus { config, .. } => {
-                prometheus::poll(config, self.client(config.endpoint())?, timeout).await
+                prometheus::poll(config, self.client(&config.endpoint())?, timeout).await
             }
         }
     }
 
-    fn client(&mut self, endpoint: Endpoint<'_>) -> Result<&mut Client, PollFailure> {
+    fn client(&mut self, endpoint: &Endpoint<'_>) -> Result<&mut Client, PollFailure> {
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::new(&endpoint)?,
+            None => Client::new(endpoint)?,
         };
         Ok(self.client.insert(client))
     }
@@ -201,7 +206,7 @@ pub async fn poll_once(
 ) -> Result<Batch, PollFailure> {
     let at = clock.now();
     let reading = guarded(&mut Session::default(), target, timeout).await?;
-    Ok(reading.into_batch(at, target.job()))
+    reading.into_batch(at, target.job())
 }
 
 /// Why a poll gave nothing.
@@ -277,6 +282,24 @@ pub enum PollFailure {
         /// Where and why.
         reason: String,
     },
+    /// A series of the target has more or longer labels than it may.
+    #[error("{name} has {found} {what}; at most {most} are taken")]
+    LabelLimit {
+        /// The series' metric.
+        name: String,
+        /// What is too much, and the limit's name.
+        what: &'static str,
+        /// How much there is.
+        found: usize,
+        /// How much there may be.
+        most: usize,
+    },
+    /// The server sends the request elsewhere more often than it is followed.
+    #[error("the server redirects more than {redirects_max} times")]
+    Redirects {
+        /// How many are followed.
+        redirects_max: usize,
+    },
     /// The target has more samples than it may.
     #[error("the target gives {samples} samples; at most {samples_max} are taken (sample_limit)")]
     SampleLimit {
@@ -304,6 +327,8 @@ impl PollFailure {
             Self::TooLarge { .. } => "too_large",
             Self::Parse { .. } => "parse",
             Self::SampleLimit { .. } => "sample_limit",
+            Self::LabelLimit { .. } => "label_limit",
+            Self::Redirects { .. } => "redirects",
             Self::Panicked => "panicked",
         }
     }

@@ -30,7 +30,7 @@ impl PollerInfo {
     ///
     /// Errors: [`PollFailure::Parse`] and [`PollFailure::SampleLimit`].
     pub fn read_answer(&self, answer: &[u8], at: Timestamp) -> Result<Batch, PollFailure> {
-        Ok((self.read)(answer)?.into_batch(at, self.kind))
+        (self.read)(answer)?.into_batch(at, self.kind)
     }
 }
 

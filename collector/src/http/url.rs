@@ -1,6 +1,7 @@
 //! The address of a page.
 
 use hyper::Uri;
+use url::form_urlencoded::byte_serialize;
 
 use crate::poll::PollFailure;
 
@@ -45,6 +46,36 @@ impl Url {
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok(Self { text: text.to_owned(), is_tls, host, port, path })
+    }
+
+    /// Adds parameters to the query.
+    pub(crate) fn with_params(mut self, params: &[(&str, &str)]) -> Self {
+        for (name, value) in params {
+            let name: String = byte_serialize(name.as_bytes()).collect();
+            let value: String = byte_serialize(value.as_bytes()).collect();
+            let mark = if self.path.contains('?') { '&' } else { '?' };
+            self.path = format!("{}{mark}{name}={value}", self.path);
+        }
+        self
+    }
+
+    /// Returns where a redirect leads, which may be written without server or path (RFC 3986, 5).
+    ///
+    /// Errors: [`PollFailure::Config`].
+    pub(crate) fn join(&self, location: &str) -> Result<Self, PollFailure> {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        let base = format!("{scheme}://{}{}", self.authority(), self.path);
+        let joined = url::Url::parse(&base).and_then(|base| base.join(location));
+        let mut joined = joined.map_err(|error| PollFailure::Config {
+            reason: format!("the server redirects to {location:?}: {error}"),
+        })?;
+        joined.set_fragment(None);
+        Self::parse(joined.as_str())
+    }
+
+    /// Tells whether both are pages of one server.
+    pub(crate) fn is_same_server(&self, other: &Self) -> bool {
+        (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)
     }
 
     /// Returns host and port, for messages.
@@ -94,6 +125,35 @@ mod tests {
             assert_eq!((url.host.as_str(), url.port, url.path.as_str()), (host, port, path));
             assert_eq!(url.host_header(), header);
         }
+    }
+
+    #[test]
+    fn redirects_lead_where_the_rules_of_urls_say() {
+        let url = Url::parse("http://web1:8080/probe/metrics?a=b").unwrap();
+        let cases = [
+            ("/other", "http://web1:8080/other", true),
+            ("next?c=d#e", "http://web1:8080/probe/next?c=d", true),
+            ("//web2/x", "http://web2/x", false),
+            ("https://web1:8080/x", "https://web1:8080/x", false),
+        ];
+        for (location, expected, is_same_server) in cases {
+            let joined = url.join(location).unwrap();
+            assert_eq!(joined.text, expected, "{location}");
+            assert_eq!(url.is_same_server(&joined), is_same_server, "{location}");
+        }
+        for wrong in ["ftp://web1/x", "http://me:pw@web1/", "http://["] {
+            assert!(url.join(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn parameters_come_behind_those_that_the_address_has() {
+        let params = [("module", "http_2xx"), ("target", "http://a/?b=c d&e")];
+        let with = |text: &str| Url::parse(text).unwrap().with_params(&params).path;
+        let query = "module=http_2xx&target=http%3A%2F%2Fa%2F%3Fb%3Dc+d%26e";
+        assert_eq!(with("http://web1/probe"), format!("/probe?{query}"));
+        assert_eq!(with("http://web1/probe?debug=1"), format!("/probe?debug=1&{query}"));
+        assert_eq!(with("http://web1"), format!("/?{query}"));
     }
 
     #[test]

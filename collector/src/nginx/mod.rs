@@ -61,10 +61,10 @@ impl Config {
 
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
         Endpoint {
-            url: &self.url,
             user: self.user.as_deref(),
             password: self.password.as_ref(),
             ca_file: self.ca_file.as_deref(),
+            ..Endpoint::new(&self.url)
         }
     }
 }

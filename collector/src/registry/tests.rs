@@ -9,7 +9,7 @@ use noroshi_model::Timestamp;
 use super::*;
 use crate::PollTargets;
 use crate::poll::{PollFailure, PollSpec};
-use crate::reading::{Booker, Reading};
+use crate::reading::{Booker, Labelled};
 
 fn folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(kind)
@@ -33,7 +33,9 @@ fn every_sample_configures_its_poller() {
 fn every_sample_names_all_keys_of_its_configuration() {
     for poller in registry() {
         let kind = poller.kind;
-        let source = std::fs::read_to_string(folder(kind).join("mod.rs")).unwrap();
+        let read =
+            |name: &str| std::fs::read_to_string(folder(kind).join(name)).unwrap_or_default();
+        let source = read("mod.rs") + &read("config.rs");
         let (_, body) = source.split_once("pub struct Config {").unwrap();
         let fields = body.lines().take_while(|line| *line != "}");
         let names = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
@@ -94,7 +96,7 @@ fn a_failed_poll_is_down_and_its_gauges_are_unknown_even_the_first_time() {
         let at = Timestamp::from_secs(100);
         for spec in specs(poller) {
             let mut booker = Booker::new(&spec);
-            let failed: Result<Reading, _> = Err(PollFailure::Panicked);
+            let failed: Result<Labelled, _> = Err(PollFailure::Panicked);
             let batch = booker.book(at, Duration::from_millis(5), &failed, &spec.target);
             let declared = (poller.metas)();
             let own_up = format!("{}_up", poller.kind);

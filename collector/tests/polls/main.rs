@@ -8,6 +8,7 @@ mod real_exporter;
 mod real_memcached;
 mod real_nginx;
 mod real_prometheus;
+mod real_scrape;
 mod running;
 mod support;
 mod tls;

@@ -69,7 +69,14 @@ async fn a_scrape_gives_series_with_the_labels_of_their_host() {
     assert_eq!(batches[0].interval, Some(Duration::from_millis(200)));
     // What is known of the metrics is said once.
     let names: Vec<_> = batches[0].metas.iter().map(|meta| meta.name.as_str()).collect();
-    assert_eq!(names, ["a", "up", "scrape_duration_seconds", "scrape_samples_scraped"]);
+    let kept = "scrape_samples_post_metric_relabeling";
+    let own_names = ["up", "scrape_duration_seconds", "scrape_samples_scraped", kept];
+    assert_eq!(names[..5], [&["a"], &own_names[..]].concat());
+    assert_eq!(names[5..], ["scrape_series_added"]);
+    assert_eq!(value(&batches[0], &format!("{kept}{own}")), Some(1.0));
+    // All series of the first scrape are new, none of the second.
+    let added = format!("scrape_series_added{own}");
+    assert_eq!((value(&batches[0], &added), value(&batches[1], &added)), (Some(1.0), Some(0.0)));
     assert!(batches[1].metas.is_empty());
     stage.stop().await;
 }
