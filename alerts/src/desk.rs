@@ -51,6 +51,8 @@ pub(crate) struct Question<'a> {
     pub(crate) is_superseded: bool,
     /// For a check: its host, after the event.
     pub(crate) host: Option<&'a Memory>,
+    /// The status that a change brings, confirmed or not.
+    pub(crate) seen: Option<Status>,
 }
 
 impl Desk<'_> {
@@ -290,17 +292,14 @@ impl Desk<'_> {
             .collect())
     }
 
-    /// Returns other open problems on the same host, and for a host those of what is reached
-    /// through it, the worst first, and how many were left out.
+    /// Returns other open problems on the same host, and those that this one is in the way of, the
+    /// worst first, and how many were left out.
     fn others(&self, id: &CheckId) -> Result<(Vec<Other>, usize), StateError> {
         // What is remembered is what is wrong or held back: few, also on a large site.
-        let remembered = if id.is_host() {
-            memories(self.records, book::MEMORIES)?
-        } else {
-            self.memories_of(&id.host)?
-        };
+        let remembered = memories(self.records, book::MEMORIES)?;
+        let name = id.to_string();
         let belongs = |other: &CheckId, memory: &Memory| {
-            other.host == id.host || memory.blocked_by.iter().any(|host| **host == *id.host)
+            other.host == id.host || memory.blocked_by.contains(&name)
         };
         let mut others: Vec<Other> = remembered
             .into_iter()
@@ -335,7 +334,7 @@ impl Desk<'_> {
             id: question.id.clone(),
             event: question.event,
             trigger: question.trigger.as_str().to_owned(),
-            status: case.truth().unwrap_or(ok),
+            status: question.seen.or(case.truth()).unwrap_or(ok),
             steps,
             contacts,
         };

@@ -29,6 +29,7 @@ pub(crate) fn change(kind: ChangeKind, status: Status) -> Box<StateChange> {
         is_acknowledged: false,
         is_flapping: false,
         blocked_by: Vec::new(),
+        behind: noroshi_model::Behind::default(),
         subject: Subject::default(),
     })
 }

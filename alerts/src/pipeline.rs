@@ -125,6 +125,7 @@ impl Alerts {
                     event: None,
                     is_superseded: false,
                     host: host.as_ref(),
+                    seen: None,
                 };
                 desk.decide(&question, &memory)?;
             }
@@ -160,12 +161,17 @@ impl Alerts {
             event: Some(event.sequence),
             is_superseded: is_superseded(event, &event.id, following),
             host: host.as_ref(),
+            seen: match &event.body {
+                EventBody::State(change) => Some(change.status),
+                _ => None,
+            },
         };
         desk.decide(&question, &memory)?;
         for (id, other) in &others {
             question.id = id;
             question.is_superseded = is_superseded(event, id, following);
             question.host = Some(&memory);
+            question.seen = None;
             desk.decide(&question, other)?;
             desk.keep(id, other);
         }
@@ -202,6 +208,7 @@ impl Alerts {
                 event: None,
                 is_superseded: false,
                 host: host.as_ref(),
+                seen: None,
             };
             if desk.decide(&question, &memory)? {
                 let (batch, queued) = desk.finish();

@@ -138,6 +138,7 @@ mod tests {
             is_acknowledged: false,
             is_flapping: false,
             blocked_by: Vec::new(),
+            behind: noroshi_model::Behind::default(),
             subject: Subject::default(),
         }));
         event(minute, body)

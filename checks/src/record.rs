@@ -80,6 +80,9 @@ struct PerfdataRecord {
 struct ProblemRecord {
     sequence: u64,
     since: Timestamp,
+    /// `None` in what was written before this was there.
+    #[serde(default)]
+    was_confirmed: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -157,13 +160,15 @@ impl From<PerfdataRecord> for Perfdata {
 
 impl From<Problem> for ProblemRecord {
     fn from(problem: Problem) -> Self {
-        Self { sequence: problem.sequence, since: problem.since }
+        let (sequence, since) = (problem.sequence, problem.since);
+        Self { sequence, since, was_confirmed: Some(problem.was_confirmed) }
     }
 }
 
 impl From<ProblemRecord> for Problem {
     fn from(record: ProblemRecord) -> Self {
-        Self { sequence: record.sequence, since: record.since }
+        let (sequence, since) = (record.sequence, record.since);
+        Self { sequence, since, was_confirmed: record.was_confirmed.unwrap_or(false) }
     }
 }
 
@@ -233,7 +238,11 @@ impl From<&State> for StateRecord {
 }
 
 impl From<StateRecord> for State {
-    fn from(record: StateRecord) -> Self {
+    fn from(mut record: StateRecord) -> Self {
+        let is_confirmed = record.state_type == StateType::Hard && record.held.is_none();
+        if let Some(problem) = &mut record.problem {
+            problem.was_confirmed.get_or_insert(is_confirmed);
+        }
         Self {
             status: record.status,
             state_type: record.state_type,

@@ -42,8 +42,8 @@ pub(crate) struct State {
     pub(crate) history: History,
     /// Whether it flaps.
     pub(crate) is_flapping: bool,
-    /// Whether the problem was confirmed while an ancestor was not up: nobody was told, and it
-    /// must be confirmed anew once it can be reached.
+    /// Whether the problem came about while something that it needs had one: nobody was told, and
+    /// it must be confirmed anew once nothing is in the way.
     pub(crate) is_blocked: bool,
     /// A confirmed problem that waits for its ancestors to be looked at before it is logged.
     pub(crate) held: Option<Held>,
@@ -69,6 +69,9 @@ pub(crate) struct Problem {
     pub(crate) sequence: u64,
     /// Its first result that was not OK.
     pub(crate) since: Timestamp,
+    /// Whether it was logged as confirmed: then its end is logged as certain too, also when it was
+    /// being confirmed anew.
+    pub(crate) was_confirmed: bool,
 }
 
 /// Somebody took a problem on.

@@ -18,6 +18,17 @@ pub(crate) struct Rules {
     pub(crate) flapping: FlappingSpec,
 }
 
+/// How something is reached while it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// Nothing stands in the way.
+    Clear,
+    /// Something that it depends on has a problem.
+    Behind,
+    /// For a check: its host is not up. For a host: none of its parents is.
+    CutOff,
+}
+
 /// What became different.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
@@ -55,19 +66,18 @@ pub(crate) struct StateStep {
     pub(crate) state_type: StateType,
     /// Which attempt this was.
     pub(crate) attempt: u32,
-    /// The problem that it is about, the one that just ended included.
+    /// The problem that it is about, the one that just ended included, as it was before.
     pub(crate) problem: Problem,
 }
 
 /// Judges a result: returns the state after it and what became different, in order.
 ///
-/// `is_blocked`: at some time from the start of the run to now, an ancestor was not up (for a
-/// check: its host; for a host: all its parents).
+/// `path`: the worst of it at any time from the start of the run to now.
 pub(crate) fn step(
     rules: &Rules,
     state: &State,
     result: &CheckResult,
-    is_blocked: bool,
+    path: Path,
     now: Timestamp,
 ) -> (State, Vec<Change>) {
     let mut next = state.clone();
@@ -81,44 +91,39 @@ pub(crate) fn step(
     next.finished = Some(result.finished);
     next.latency = result.latency;
 
-    let status = seen(rules, result.status, is_blocked);
-    let mut changes = judge(rules, &mut next, status, is_blocked, now);
+    let status = seen(rules, result.status, path);
+    let mut changes = judge(rules, &mut next, status, path, now);
     detect_flapping(rules, &mut next, &mut changes);
     (next, changes)
 }
 
-/// Makes a host that is down unreachable when its ancestors went down after its own result.
+/// Makes a host that is down unreachable: something above it failed after its own result.
 ///
 /// The other way round needs a fresh result: after an ancestor is back, a child is verified.
-pub(crate) fn reach(
-    rules: &Rules,
-    state: &State,
-    is_blocked: bool,
-    now: Timestamp,
-) -> (State, Vec<Change>) {
+pub(crate) fn cut_off(rules: &Rules, state: &State, now: Timestamp) -> (State, Vec<Change>) {
     let mut next = state.clone();
     let mut changes = Vec::new();
-    if rules.is_host && is_blocked && state.status == Some(Status::Down) {
+    if rules.is_host && state.status == Some(Status::Down) {
         change_status(&mut next, Status::Unreachable, now);
         let kind = match next.state_type {
             StateType::Hard => ChangeKind::HardProblem,
             StateType::Soft => ChangeKind::SoftProblem,
         };
-        next.is_blocked |= next.state_type == StateType::Hard;
-        log(&next, kind, Status::Down, &mut changes);
+        next.is_blocked = true;
+        log(&mut next, kind, Status::Down, &mut changes);
     }
     (next, changes)
 }
 
 /// Returns the status that a result means: a host is up, down or unreachable.
-fn seen(rules: &Rules, found: Status, is_blocked: bool) -> Status {
+fn seen(rules: &Rules, found: Status, path: Path) -> Status {
     if !rules.is_host {
         return found;
     }
     match found {
         Status::Ok | Status::Warning | Status::Up => Status::Up,
-        _ if is_blocked => Status::Unreachable,
-        _ => Status::Down,
+        _ if path == Path::Clear => Status::Down,
+        _ => Status::Unreachable,
     }
 }
 
@@ -127,7 +132,7 @@ fn judge(
     rules: &Rules,
     next: &mut State,
     status: Status,
-    is_blocked: bool,
+    path: Path,
     now: Timestamp,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -139,10 +144,12 @@ fn judge(
         return changes;
     }
     // A check is not retried while its host cannot answer: it is confirmed at once.
-    let is_sure = is_blocked && !rules.is_host;
+    let is_sure = path == Path::CutOff && !rules.is_host;
+    let is_blocked = path != Path::Clear;
     let is_anew = !was_problem || (next.is_blocked && !is_blocked);
     if is_anew {
-        next.problem = next.problem.or(Some(Problem { sequence: 0, since: now }));
+        let new = Problem { sequence: 0, since: now, was_confirmed: false };
+        next.problem = next.problem.or(Some(new));
         next.is_blocked = false;
         next.attempt = 1;
     } else if next.state_type == StateType::Soft {
@@ -155,6 +162,8 @@ fn judge(
         end_acknowledgement(next, false, &mut changes);
     }
     change_status(next, status, now);
+    // What was told before something else failed stays told: it is not confirmed anew.
+    next.is_blocked |= is_blocked && !(was_hard && previous == status);
 
     let kind = match (is_hard, was_hard) {
         (true, false) => Some(ChangeKind::HardProblem),
@@ -164,10 +173,7 @@ fn judge(
         (false, _) => None,
     };
     match kind {
-        Some(kind) => {
-            next.is_blocked |= is_hard && is_blocked && kind == ChangeKind::HardProblem;
-            log(next, kind, previous, &mut changes);
-        }
+        Some(kind) => log(next, kind, previous, &mut changes),
         None if !is_hard => changes.push(Change::Attempt),
         None => {}
     }
@@ -182,14 +188,14 @@ fn recover(
     now: Timestamp,
     changes: &mut Vec<Change>,
 ) {
-    let was_hard = next.state_type == StateType::Hard;
     next.attempt = 1;
+    next.held = None;
     next.state_type = StateType::Hard;
     change_status(next, status, now);
     if previous.is_problem() {
         // A problem that was never logged as hard was told to nobody: its end is a soft one.
-        let is_told = was_hard && next.held.take().is_none();
-        let kind = if is_told { ChangeKind::HardRecovery } else { ChangeKind::SoftRecovery };
+        let was_confirmed = next.problem.is_some_and(|problem| problem.was_confirmed);
+        let kind = if was_confirmed { ChangeKind::HardRecovery } else { ChangeKind::SoftRecovery };
         log(next, kind, previous, changes);
         end_acknowledgement(next, true, changes);
     }
@@ -206,7 +212,7 @@ fn change_status(next: &mut State, status: Status, now: Timestamp) {
 }
 
 /// Notes a change of state.
-fn log(next: &State, kind: ChangeKind, previous: Status, changes: &mut Vec<Change>) {
+fn log(next: &mut State, kind: ChangeKind, previous: Status, changes: &mut Vec<Change>) {
     if let (Some(problem), Some(status)) = (next.problem, next.status) {
         let (state_type, attempt) = (next.state_type, next.attempt);
         changes.push(Change::State(StateStep {
@@ -217,6 +223,9 @@ fn log(next: &State, kind: ChangeKind, previous: Status, changes: &mut Vec<Chang
             attempt,
             problem,
         }));
+    }
+    if let (Some(problem), ChangeKind::HardProblem) = (&mut next.problem, kind) {
+        problem.was_confirmed = true;
     }
 }
 

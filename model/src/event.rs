@@ -184,10 +184,23 @@ pub struct StateChange {
     pub is_acknowledged: bool,
     /// Whether the state flaps.
     pub is_flapping: bool,
-    /// Ancestors that are not up, nearest first: the root is the last.
+    /// What is in its way, nearest first: hosts that are not up, `host/check` for checks that it
+    /// depends on. The root is the last.
     pub blocked_by: Vec<String>,
+    /// How much is reached through it or depends on it.
+    #[serde(default)]
+    pub behind: Behind,
     /// What it is about.
     pub subject: Subject,
+}
+
+/// How many hosts and checks are reached through something or depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// Hosts.
+    pub hosts: u32,
+    /// Checks; of a host, its own too.
+    pub checks: u32,
 }
 
 /// What is told about a host or check besides its state.

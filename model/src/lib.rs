@@ -29,7 +29,9 @@ pub mod time;
 
 pub use chain::chain;
 pub use check::{CheckId, CheckResult, Origin, Perfdata, Range, Unit};
-pub use event::{ChangeKind, Event, EventBody, EventError, GraphHint, StateChange, Subject};
+pub use event::{
+    Behind, ChangeKind, Event, EventBody, EventError, GraphHint, StateChange, Subject,
+};
 pub use graph::{GraphLine, GraphTemplate, LineStyle};
 pub use label::{LabelError, Labels, LabelsBuilder, Matcher, MatcherOp};
 pub use quantity::{format_duration, format_value, parse_duration};

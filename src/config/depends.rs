@@ -8,6 +8,7 @@ use std::sync::Arc;
 use noroshi_checks::CheckSpec;
 use noroshi_model::CheckId;
 
+use super::group::GroupCheck;
 use super::raw::Text;
 use super::resolve::{Config, HostConfig};
 use super::scope::HOST_MACRO;
@@ -51,8 +52,8 @@ pub(super) fn check(parts: &[Part], config: &Config, faults: &mut Vec<Fault>) {
         let names: Vec<String> = circle.iter().map(ToString::to_string).collect();
         let what = format!("a circle of dependencies: {}", names.join(" needs "));
         let advice = "take one of them out: nothing in a circle could ever be the root";
-        let edges = circle.windows(2);
-        let placed = edges.filter(|edge| place(parts, &edge[0], &edge[1]).is_some()).last();
+        let mut edges = circle.windows(2);
+        let placed = edges.rfind(|edge| place(parts, &edge[0], &edge[1]).is_some());
         let edge = placed.unwrap_or(&circle[..2]);
         faults.extend(fault(parts, &edge[0], &edge[1], what, advice.to_owned()));
     }
@@ -96,7 +97,7 @@ struct Graph {
 impl Graph {
     fn new(config: &Config) -> Self {
         let mut graph = Self { edges: BTreeMap::new(), parents: BTreeMap::new() };
-        let is_for_many = config.group_checks.iter().any(|group| group.has_depends());
+        let is_for_many = config.group_checks.iter().any(GroupCheck::has_depends);
         for host in &config.hosts {
             let spec = &host.spec;
             let parents = spec.parents.iter().map(|parent| CheckId::host(parent));

@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 use noroshi_model::quantity::format_duration;
-use noroshi_model::{StateChange, Status, Timestamp};
+use noroshi_model::{Behind, CheckId, StateChange, Status, Timestamp};
 
-use crate::book::{Letter, Notification};
+use crate::book::{Letter, Notification, Other};
 use crate::message::words;
 use crate::view::NotificationKind;
 
@@ -112,14 +112,18 @@ fn of_change(
         notes,
         notes_url,
         link: words::link(reader.base_url, id),
-        others_title: if letter.others.is_empty() {
-            String::new()
-        } else if id.is_host() {
-            format!("Also wrong on or behind {}", words::one_line(&id.host))
-        } else {
-            format!("Also wrong on {}", words::one_line(&id.host))
-        },
+        others_title: others_title(id, &letter.others),
         ..Sheet::default()
+    }
+}
+
+fn others_title(id: &CheckId, others: &[Other]) -> String {
+    if others.is_empty() {
+        String::new()
+    } else if id.is_host() || others.iter().any(|other| other.id.host != id.host) {
+        format!("Also wrong on or behind {}", words::one_line(&id.to_string()))
+    } else {
+        format!("Also wrong on {}", words::one_line(&id.host))
     }
 }
 
@@ -151,12 +155,25 @@ fn facts(
     if change.status.is_problem() {
         let duration = format_duration(reader.now.since(change.since));
         facts.push(("Since", format!("{since} ({duration})")));
+        facts.extend(behind(change.behind).map(|text| ("Behind", text)));
     } else {
         let duration = format_duration(happened.since(change.since));
         let end = words::moment(happened, reader.zone);
         facts.push(("Lasted", format!("{duration}, from {since} to {end}")));
     }
     facts
+}
+
+/// Writes how much is reached through it or depends on it; a check alone on its host has nothing.
+fn behind(behind: Behind) -> Option<String> {
+    let counted =
+        |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let hosts = (behind.hosts > 0).then(|| counted(behind.hosts, "host"));
+    let checks = (behind.checks > 0).then(|| counted(behind.checks, "check"));
+    let parts: Vec<String> = hosts.into_iter().chain(checks).collect();
+    let text =
+        format!("{} cannot work without it; they are not told one by one", parts.join(" and "));
+    (!parts.is_empty()).then_some(text)
 }
 
 fn status_line(change: &StateChange, letter: &Letter) -> String {

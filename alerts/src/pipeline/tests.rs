@@ -102,6 +102,7 @@ impl Check {
             is_in_downtime,
             is_flapping: self.is_flapping,
             blocked_by: if self.is_blocked { vec!["sw1".to_owned()] } else { Vec::new() },
+            behind: noroshi_model::Behind::default(),
             ..*crate::fixture::change(kind, self.status)
         }))
     }
@@ -456,6 +457,34 @@ fn a_host_s_message_lists_what_is_reached_through_it() {
     let told = room.happen(vec![(switch, EventBody::State(down))]);
     let others = &told[0].letter.as_ref().unwrap().others;
     assert_eq!(others.iter().map(|other| other.id.to_string()).collect::<Vec<_>>(), ["web1/http"]);
+}
+
+#[test]
+fn a_check_s_message_lists_what_depends_on_it_on_whatever_host() {
+    let mut room = Room::new(everybody());
+    let mysql = CheckId::check("db1", "mysql");
+    let mut behind = crate::fixture::change(ChangeKind::HardProblem, Status::Critical);
+    behind.blocked_by = vec![mysql.to_string()];
+    let shop = CheckId::check("web1", "http");
+    assert!(room.happen(vec![(shop, EventBody::State(behind))]).is_empty(), "mysql fails");
+    let mut root = crate::fixture::change(ChangeKind::HardProblem, Status::Critical);
+    root.behind = noroshi_model::Behind { hosts: 0, checks: 1 };
+    let told = room.happen(vec![(mysql, EventBody::State(root))]);
+    let others = &told[0].letter.as_ref().unwrap().others;
+    assert_eq!(others.iter().map(|other| other.id.to_string()).collect::<Vec<_>>(), ["web1/http"]);
+}
+
+#[test]
+fn the_trace_of_a_problem_that_is_not_confirmed_tells_its_status() {
+    let mut room = Room::new(everybody());
+    let id = CheckId::check("web1", "http");
+    for (kind, status) in
+        [(ChangeKind::SoftProblem, Status::Warning), (ChangeKind::SoftRecovery, Status::Ok)]
+    {
+        let change = crate::fixture::change(kind, status);
+        room.happen(vec![(id.clone(), EventBody::State(change))]);
+        assert_eq!(room.alerts.why(&id, None, 1).unwrap()[0].status, status);
+    }
 }
 
 #[tokio::test]

@@ -166,6 +166,7 @@ pub fn change(kind: ChangeKind, status: Status, problem: u64) -> StateChange {
         is_acknowledged: false,
         is_flapping: false,
         blocked_by: Vec::new(),
+        behind: noroshi_model::Behind::default(),
         subject: Subject {
             address: "192.0.2.10".to_owned(),
             alias: "Front server 1".to_owned(),

@@ -1,26 +1,28 @@
 //! What results make of the board: states, events, and what follows for parents and children.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use noroshi_model::{
-    ChangeKind, CheckId, CheckResult, EventBody, Origin, StateChange, StateType, Status, Subject,
-    Timestamp,
+    Behind, ChangeKind, CheckId, CheckResult, EventBody, Origin, StateChange, StateType, Status,
+    Subject, Timestamp,
 };
 
-use super::{Board, HandlerCall};
+use super::graph::hinders;
+use super::{Board, Entry, HandlerCall};
 use crate::probe::Probe;
 use crate::record;
 use crate::state::{Held, Over, Problem};
-use crate::step::{self, Change, StateStep};
+use crate::step::{self, Change, Path, StateStep};
 
 /// How long a confirmed problem waits for its ancestors to be looked at. A page that comes ten
 /// seconds later but names the root is worth more than one that does not.
 const HOLD_MAX: Duration = Duration::from_secs(10);
-/// A host is not looked at again for a check's first failure when it was within this time
+/// What a check needs is not looked at again for its first failure when it was within this time
 /// (Nagios' `cached_host_check_horizon`).
-const HOST_FRESH: Duration = Duration::from_secs(15);
+const ANCESTOR_FRESH: Duration = Duration::from_secs(15);
+/// How many looks a second verify what is behind a root that is back.
+const VERIFIED_PER_SECOND: i64 = 200;
 
 impl Board {
     /// Takes a result in and returns the status that is now shown; `None` when the result decided
@@ -34,7 +36,7 @@ impl Board {
     ) -> Option<Status> {
         let id = &result.id;
         self.wall = now;
-        let is_blocked = self.is_blocked(id, result.started);
+        let path = self.path(id, result.started);
         let entry = self.entries.get_mut(id)?;
         let is_undecided = entry.rules.is_host
             && result.status == Status::Unknown
@@ -45,7 +47,7 @@ impl Board {
         }
         let (before, due) = (entry.state.status, entry.due);
         let (attempt, state_type) = (entry.state.attempt, entry.state.state_type);
-        let (next, changes) = step::step(&entry.rules, &entry.state, result, is_blocked, now);
+        let (next, changes) = step::step(&entry.rules, &entry.state, result, path, now);
         entry.state = next;
         if let Some(over) = over {
             entry.state.over = over;
@@ -59,26 +61,25 @@ impl Board {
         let is_planned_anew = is_own || (is_passive && !entry.is_running);
         let is_moved = (attempt, state_type) != (entry.state.attempt, entry.state.state_type)
             || before != entry.state.status;
-        let is_up_again = entry.rules.is_host
-            && before.is_some_and(Status::is_problem)
-            && !entry.state.is_problem();
-        if is_up_again {
+        let is_fine_again = before.is_some_and(hinders) && !entry.hinders();
+        if is_fine_again {
             entry.state.not_up_until = Some(result.started);
         }
-        let is_first_failure = entry.rules.is_host
-            || entry.state.is_being_confirmed() && before.is_none_or(|b| !b.is_problem());
+        let is_first_failure =
+            entry.state.is_problem() && before.is_none_or(|before| !before.is_problem());
         if is_planned_anew {
             self.plan_next(id, due, steady);
         }
         let is_logged = !changes.is_empty() || is_moved;
         for change in changes {
-            self.take_change(id, change, is_blocked, (now, steady));
+            self.take_change(id, change, path != Path::Clear, (now, steady));
         }
         self.remember(id, is_logged);
-        if id.is_host() {
-            self.follow_host(id, is_up_again, now, steady);
-        } else if is_first_failure && self.entries[id].state.is_problem() {
-            self.look_at_host(id, now, steady);
+        if id.is_host() || self.graph.has_below(id) {
+            self.follow(id, is_fine_again, now, steady);
+        }
+        if is_first_failure {
+            self.look_above(id, now, steady);
         }
         self.release_held(now, steady);
         self.entries.get(id)?.state.status
@@ -154,6 +155,10 @@ impl Board {
                 None => (now + HOLD_MAX, change.previous),
             };
             let change = StateStep { previous, ..change.clone() };
+            // It is not logged yet: should it end before, nobody knew of it.
+            if let Some(problem) = &mut entry.state.problem {
+                problem.was_confirmed = change.problem.was_confirmed;
+            }
             entry.state.held = Some(Held { change, at, deadline });
             self.held.insert(id.clone());
         }
@@ -186,18 +191,18 @@ impl Board {
     /// Logs one held problem, blocked or not.
     fn release(&mut self, id: &CheckId, now: Timestamp, steady: i64) {
         let started = self.entries.get(id).and_then(|entry| entry.state.started).unwrap_or(now);
-        let is_blocked = self.is_blocked(id, started);
+        let is_blocked = self.path(id, started) != Path::Clear;
         let Some(entry) = self.entries.get_mut(id) else { return };
         let Some(mut held) = entry.state.held.take() else { return };
         entry.state.is_blocked = is_blocked;
-        if is_blocked && id.is_host() && entry.state.status == Some(Status::Down) {
+        if is_blocked && id.is_host() {
             entry.state.status = Some(Status::Unreachable);
             held.change.status = Status::Unreachable;
         }
         self.log_state(id, &held.change, now);
         self.remember(id, true);
         if id.is_host() {
-            self.follow_host(id, false, now, steady);
+            self.follow(id, false, now, steady);
         }
     }
 
@@ -215,9 +220,15 @@ impl Board {
         }
         let next = next.max(self.log.next());
         let is_in_downtime = self.downtimes.holds(id);
+        let behind = match change.kind {
+            ChangeKind::HardProblem | ChangeKind::HardRepeat => self.count_behind(id),
+            _ => Behind::default(),
+        };
         let Some(entry) = self.entries.get_mut(id) else { return };
         let sequence = if change.problem.sequence == 0 { next } else { change.problem.sequence };
-        let problem = Problem { sequence, since: change.problem.since };
+        let is_confirmed = change.kind == ChangeKind::HardProblem;
+        let was_confirmed = change.problem.was_confirmed || is_confirmed;
+        let problem = Problem { sequence, since: change.problem.since, was_confirmed };
         if entry.state.problem.is_some() {
             entry.state.problem = Some(problem);
         }
@@ -237,6 +248,7 @@ impl Board {
             is_acknowledged: state.acknowledgement.is_some(),
             is_flapping: state.is_flapping,
             blocked_by,
+            behind,
             subject: entry.subject(),
         }));
         self.log(id, body, now);
@@ -276,26 +288,25 @@ impl Board {
         }
     }
 
-    /// Does what a host's result means for what is reached through it.
-    fn follow_host(&mut self, id: &CheckId, is_up_again: bool, now: Timestamp, steady: i64) {
-        let is_up = self.entries.get(id).is_some_and(|entry| !entry.state.is_problem());
-        if is_up && !is_up_again {
+    /// Does what a result means for what is behind it: after a recovery that is verified before
+    /// anything is said of it, after a failure hosts that were down are unreachable.
+    fn follow(&mut self, id: &CheckId, is_fine_again: bool, now: Timestamp, steady: i64) {
+        let hinders = self.entries.get(id).is_some_and(Entry::hinders);
+        if is_fine_again {
+            self.verify_behind(id, now, steady);
+        }
+        if !hinders {
             return;
         }
-        let behind = self.behind(id);
-        for child in behind {
-            if is_up {
-                // What failed behind it is verified before anything is said of it.
-                if self.entries.get(&child).is_some_and(|entry| entry.state.is_problem()) {
-                    self.recheck(&child, steady);
-                }
+        for child in self.behind(id) {
+            let Some(entry) = self.entries.get(&child) else { continue };
+            if entry.state.status != Some(Status::Down) || self.path(&child, now) == Path::Clear {
                 continue;
             }
-            let is_blocked = self.is_blocked(&child, now);
             let Some(entry) = self.entries.get_mut(&child) else { continue };
-            let (next, changes) = step::reach(&entry.rules, &entry.state, is_blocked, now);
+            let (next, changes) = step::cut_off(&entry.rules, &entry.state, now);
             entry.state = next;
-            if entry.state.held.is_some() || changes.is_empty() {
+            if entry.state.held.is_some() {
                 continue;
             }
             for change in changes {
@@ -305,113 +316,32 @@ impl Board {
         }
     }
 
-    /// Asks for a look at the host of a check that just failed, unless that was just done.
-    fn look_at_host(&mut self, id: &CheckId, now: Timestamp, steady: i64) {
-        let host = CheckId { host: Arc::clone(&id.host), check: None };
-        let seen = self.entries.get(&host).and_then(|entry| entry.state.finished);
-        if seen.is_none_or(|seen| seen > now || now.since(seen) > HOST_FRESH) {
-            self.recheck(&host, steady);
-        }
-    }
-
-    /// Returns everything that is reached through a host: its checks, its children, theirs.
-    fn behind(&self, id: &CheckId) -> Vec<CheckId> {
-        let mut found = Vec::new();
-        let mut seen = BTreeSet::from([id.clone()]);
-        let mut hosts = VecDeque::from([id.clone()]);
-        while let Some(host) = hosts.pop_front() {
-            let checks =
-                self.entries.range(host.clone()..).take_while(|(c, _)| c.host == host.host);
-            found.extend(checks.map(|(check, _)| check.clone()).filter(|check| check != id));
-            for child in self.children.get(&host.host).into_iter().flatten() {
-                if seen.insert(child.clone()) {
-                    hosts.push_back(child.clone());
-                }
-            }
-        }
-        found
-    }
-
-    /// Returns the hosts that are not up and through which `id` is reached, nearest first.
+    /// Asks for a look at every problem behind something that nothing else is in the way of.
     ///
-    /// Not up: now, or at some time since `since` (a run is judged over its whole length).
-    pub(crate) fn blocked_by(&self, id: &CheckId, since: Timestamp) -> Vec<String> {
-        let mut blocked = Vec::new();
-        let host = CheckId { host: Arc::clone(&id.host), check: None };
-        if !id.is_host() {
-            if !self.was_down(&host, since) {
-                return blocked;
-            }
-            blocked.push(host.host.to_string());
-        }
-        let mut seen = BTreeSet::from([host.clone()]);
-        let mut hosts = VecDeque::from([host]);
-        while let Some(host) = hosts.pop_front() {
-            let parents = self.parents(&host);
-            if parents.is_empty() || !parents.iter().all(|p| self.was_down(p, since)) {
-                continue;
-            }
-            for parent in parents {
-                if seen.insert(parent.clone()) {
-                    blocked.push(parent.host.to_string());
-                    hosts.push_back(parent);
-                }
+    /// Not all at once: what just came back must not be flooded.
+    fn verify_behind(&mut self, id: &CheckId, now: Timestamp, steady: i64) {
+        let mut asked = 0;
+        for child in self.behind(id) {
+            let is_problem = self.entries.get(&child).is_some_and(|e| e.state.is_problem());
+            if is_problem && self.path(&child, now) == Path::Clear {
+                self.recheck_at(&child, steady + asked / VERIFIED_PER_SECOND * 1000);
+                asked += 1;
             }
         }
-        blocked
     }
 
-    /// Tells whether `id` could not be reached at some time since `since`.
-    pub(crate) fn is_blocked(&self, id: &CheckId, since: Timestamp) -> bool {
-        !self.blocked_by(id, since).is_empty()
-    }
-
-    /// Tells whether a host is not up, or was not at some time since `since`.
-    fn was_down(&self, host: &CheckId, since: Timestamp) -> bool {
-        self.entries.get(host).is_some_and(|entry| {
-            // A moment to come is from before the clock was put back, and says nothing.
-            let was_down = |until| since <= until && until <= self.wall;
-            entry.state.is_problem() || entry.state.not_up_until.is_some_and(was_down)
-        })
-    }
-
-    /// Returns the configured parents of a host that there are.
-    fn parents(&self, host: &CheckId) -> Vec<CheckId> {
-        let Some(entry) = self.entries.get(host) else { return Vec::new() };
-        let parents = entry.host.parents.iter().map(|parent| CheckId::host(parent));
-        parents.filter(|parent| self.entries.contains_key(parent)).collect()
-    }
-
-    /// Returns the ancestors of `id` that can be looked at and were not since `at`.
-    fn ancestors_not_seen_since(&self, id: &CheckId, at: Timestamp) -> Vec<CheckId> {
-        let host = CheckId { host: Arc::clone(&id.host), check: None };
-        let mut seen = BTreeSet::from([host.clone()]);
-        let mut stale = Vec::new();
-        let mut hosts = VecDeque::new();
-        if id.is_host() {
-            hosts.extend(self.parents(&host));
-        } else {
-            hosts.push_back(host);
-        }
-        while let Some(ancestor) = hosts.pop_front() {
-            if let Some(entry) = self.entries.get(&ancestor) {
-                let is_active = entry.probe.as_deref().is_some_and(Probe::is_active);
-                let is_fresh = |started| at <= started && started <= self.wall;
-                if is_active && !entry.state.started.is_some_and(is_fresh) {
-                    stale.push(ancestor.clone());
-                }
-            }
-            for parent in self.parents(&ancestor) {
-                if seen.insert(parent.clone()) {
-                    hosts.push_back(parent);
-                }
+    /// Asks for a look at what a check that just failed needs, unless that was just done.
+    fn look_above(&mut self, id: &CheckId, now: Timestamp, steady: i64) {
+        for above in self.nearest_above(id) {
+            let seen = self.entries.get(&above).and_then(|entry| entry.state.finished);
+            if seen.is_none_or(|seen| seen > now || now.since(seen) > ANCESTOR_FRESH) {
+                self.recheck(&above, steady);
             }
         }
-        stale
     }
 }
 
-impl super::Entry {
+impl Entry {
     /// Returns what is told of it besides its state.
     pub(crate) fn subject(&self) -> Subject {
         let host = &self.host;

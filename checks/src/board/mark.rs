@@ -1,7 +1,5 @@
 //! What people and programs do to the board: acknowledgements, downtimes, comments.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::{CheckId, EventBody, Status, Timestamp};
@@ -91,7 +89,7 @@ impl Board {
         }
         let mut ids = vec![asked.id.clone()];
         if asked.is_for_children && asked.id.is_host() {
-            ids.extend(self.hosts_behind(&asked.id));
+            ids.extend(self.behind(&asked.id).into_iter().filter(CheckId::is_host));
         }
         let mut first = None;
         for id in ids {
@@ -285,20 +283,6 @@ impl Board {
             let checks = self.entries.range(id.clone()..).take_while(|(c, _)| c.host == id.host);
             self.out.updated.extend(checks.map(|(check, _)| check.clone()));
         }
-    }
-
-    /// Returns the hosts that are reached through a host.
-    fn hosts_behind(&self, id: &CheckId) -> BTreeSet<CheckId> {
-        let mut found = BTreeSet::new();
-        let mut next = vec![Arc::clone(&id.host)];
-        while let Some(host) = next.pop() {
-            for child in self.children.get(&host).into_iter().flatten() {
-                if child != id && found.insert(child.clone()) {
-                    next.push(Arc::clone(&child.host));
-                }
-            }
-        }
-        found
     }
 }
 

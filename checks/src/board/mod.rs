@@ -1,14 +1,15 @@
 //! The board: every check with its spec, its state and when it is due. In memory, without IO.
 //!
-//! `mod.rs` holds the board itself and what is applied to it; `judge.rs` what results make of it;
-//! `mark.rs` what people do to it; `show.rs` what is shown of it. What must become durable or be
+//! `mod.rs` holds the board itself and what is applied to it; `graph.rs` what
+//! stands behind what; `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it. What must become durable or be
 //! told is collected in [`Out`]; whoever changed the board drains it.
 
+mod graph;
 mod judge;
 mod mark;
 mod show;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use noroshi_model::time::millis;
@@ -25,6 +26,7 @@ use crate::spec::{CheckSpec, HandlerSpec, HostSpec, Site, Timing};
 use crate::state::{Over, State};
 use crate::step::Rules;
 
+use graph::Graph;
 pub(crate) use show::{all_to_wall, to_wall};
 
 /// How long the state of a check that is no longer configured is remembered: a line commented out
@@ -105,7 +107,7 @@ pub(crate) struct Out {
 /// Every check with its state.
 pub(crate) struct Board {
     pub(crate) entries: BTreeMap<CheckId, Entry>,
-    children: HashMap<Arc<str>, Vec<CheckId>>,
+    graph: Graph,
     pub(crate) queue: Queue,
     pub(crate) log: EventLog,
     pub(crate) downtimes: Downtimes,
@@ -139,7 +141,7 @@ impl Board {
         let next_mark = numbers.max().map_or(0, |n| *n).max(log.newest()) + 1;
         Ok(Self {
             entries: BTreeMap::new(),
-            children: HashMap::new(),
+            graph: Graph::default(),
             queue: Queue::default(),
             log,
             downtimes,
@@ -190,7 +192,7 @@ impl Board {
         }
         self.forget_orphans(now);
         self.note_recurring();
-        self.connect(&hosts);
+        self.graph = Graph::new(self.entries.values(), |id| self.entries.contains_key(id));
         self.plan_all(steady);
         applied
     }
@@ -260,17 +262,6 @@ impl Board {
         }
     }
 
-    /// Notes which hosts are reached through which.
-    fn connect(&mut self, hosts: &BTreeMap<String, Arc<HostSpec>>) {
-        self.children.clear();
-        for host in hosts.values() {
-            for parent in &host.parents {
-                let children = self.children.entry(parent.as_str().into()).or_default();
-                children.push(CheckId::host(&host.name));
-            }
-        }
-    }
-
     /// Plans every entry that has no due time.
     fn plan_all(&mut self, steady: i64) {
         self.queue.clear();
@@ -325,14 +316,19 @@ impl Board {
     ///
     /// Returns whether there is something to run.
     pub(crate) fn recheck(&mut self, id: &CheckId, steady: i64) -> bool {
+        self.recheck_at(id, steady)
+    }
+
+    /// Asks for a run at a moment, unless one is due before.
+    fn recheck_at(&mut self, id: &CheckId, at: i64) -> bool {
         let Some(entry) = self.entries.get_mut(id) else { return false };
         if entry.probe.as_deref().is_none_or(|probe| matches!(probe, Probe::Passive(_))) {
             return false;
         }
         entry.wants_rerun = true;
-        if !entry.is_running && entry.due.is_none_or(|due| due > steady) {
-            entry.due = Some(steady);
-            self.queue.push(steady, id.clone());
+        if !entry.is_running && entry.due.is_none_or(|due| due > at) {
+            entry.due = Some(at);
+            self.queue.push(at, id.clone());
             self.out.is_due_sooner = true;
         }
         true

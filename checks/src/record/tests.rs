@@ -83,7 +83,8 @@ fn every_range_is_read_back() {
 #[test]
 fn a_state_that_is_too_large_is_written_without_its_bulk() {
     let mut state = State::pending();
-    state.problem = Some(Problem { sequence: 9, since: Timestamp::from_secs(1) });
+    state.problem =
+        Some(Problem { sequence: 9, since: Timestamp::from_secs(1), was_confirmed: true });
     // Each control character takes six bytes as JSON.
     state.output = "\u{1}".repeat(64 * 1024);
     state.perfdata = (0..1000)

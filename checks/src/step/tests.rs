@@ -49,10 +49,11 @@ fn state(text: &str) -> State {
     if !status.is_problem() {
         return state;
     }
-    state.problem = Some(Problem { sequence: 7, since: BEGUN });
     state.state_type = if words[1] == "soft" { StateType::Soft } else { StateType::Hard };
     state.attempt = words[2].parse().unwrap();
     let is = |word: &str| words[3..].contains(&word);
+    let was_confirmed = is("confirmed") || (words[1] == "hard" && !is("held"));
+    state.problem = Some(Problem { sequence: 7, since: BEGUN, was_confirmed });
     state.is_blocked = is("blocked");
     if is("acked") || is("sticky") {
         state.acknowledgement = Some(Acknowledgement {
@@ -70,7 +71,7 @@ fn state(text: &str) -> State {
             status,
             state_type: StateType::Hard,
             attempt: state.attempt,
-            problem: Problem { sequence: 7, since: BEGUN },
+            problem: Problem { sequence: 7, since: BEGUN, was_confirmed: false },
         };
         state.held = Some(Held { change, at: BEGUN, deadline: NOW });
     }
@@ -89,7 +90,9 @@ fn written(state: &State) -> String {
     let kind = if state.state_type == StateType::Soft { "soft" } else { "hard" };
     let mut text = format!("{status} {kind} {}", state.attempt);
     let given = state.acknowledgement.as_ref();
+    let is_soft = state.state_type == StateType::Soft;
     for (is_so, word) in [
+        (is_soft && state.problem.unwrap().was_confirmed, " confirmed"),
         (state.is_blocked, " blocked"),
         (state.held.is_some(), " held"),
         (given.is_some_and(|given| !given.is_sticky), " acked"),
@@ -122,13 +125,14 @@ fn every_row_of_the_tables_is_true() {
         if !is_row {
             continue;
         }
-        let (found, is_blocked) = match cells[2].split_once(' ') {
-            Some((found, "behind")) => (found, true),
-            _ => (cells[2], false),
+        let (found, path) = match cells[2].split_once(' ') {
+            Some((found, "behind")) => (found, Path::Behind),
+            Some((found, "cut off")) => (found, Path::CutOff),
+            _ => (cells[2], Path::Clear),
         };
         let found = result(found.parse().unwrap(), NOW);
         let before = state(cells[1]);
-        let (next, changes) = step(&rules(cells[0]), &before, &found, is_blocked, NOW);
+        let (next, changes) = step(&rules(cells[0]), &before, &found, path, NOW);
         assert_eq!(written(&next), cells[3], "{line}");
         assert_eq!(logged(&changes), cells[4], "{line}");
         let is_same = before.status.is_some() && before.status == next.status;
@@ -147,7 +151,7 @@ fn a_problem_keeps_its_number_and_its_beginning_to_its_recovery() {
         [(1, Status::Ok), (2, Status::Warning), (3, Status::Critical), (4, Status::Ok)]
     {
         let at = Timestamp::from_secs(second);
-        let (next, changes) = step(&rules, &now, &result(status, at), false, at);
+        let (next, changes) = step(&rules, &now, &result(status, at), Path::Clear, at);
         for change in changes {
             if let Change::State(step) = change {
                 told.push((step.kind, step.previous, step.problem.since.as_secs()));
@@ -172,7 +176,7 @@ fn flapping_starts_at_the_high_and_stops_at_the_low_threshold() {
     // Five changes in a row weigh 1.25 to 1.145: 5.99 of 20 = 29.9 %; six: 7.105, 35.5 %.
     for (turn, letter) in "cococcccccccccccccccccc".chars().enumerate() {
         let status = if letter == 'c' { Status::Critical } else { Status::Ok };
-        let (next, changes) = step(&rules, &now, &result(status, NOW), false, NOW);
+        let (next, changes) = step(&rules, &now, &result(status, NOW), Path::Clear, NOW);
         for change in changes {
             match change {
                 Change::FlappingStarted { percent } => told.push((turn, true, percent)),
@@ -186,12 +190,12 @@ fn flapping_starts_at_the_high_and_stops_at_the_low_threshold() {
     let mut now = State::pending();
     for letter in "cococo".chars() {
         let status = if letter == 'c' { Status::Critical } else { Status::Ok };
-        now = step(&rules, &now, &result(status, NOW), false, NOW).0;
+        now = step(&rules, &now, &result(status, NOW), Path::Clear, NOW).0;
     }
     assert!(now.is_flapping && (now.history.percent() - 35.5).abs() < 0.1);
     let mut turns = 0;
     while now.is_flapping {
-        now = step(&rules, &now, &result(Status::Ok, NOW), false, NOW).0;
+        now = step(&rules, &now, &result(Status::Ok, NOW), Path::Clear, NOW).0;
         turns += 1;
     }
     // The six changes leave the window one after the other: with 3 left it is below 20 %.
@@ -199,20 +203,17 @@ fn flapping_starts_at_the_high_and_stops_at_the_low_threshold() {
 }
 
 #[test]
-fn a_host_becomes_unreachable_when_its_parents_fail_after_it() {
+fn a_host_becomes_unreachable_when_something_above_it_fails_after_it() {
     let rules = rules("host 3");
     for (before, after, told) in [
         ("down hard 3", "unreachable hard 3 blocked", "hard_problem"),
-        ("down soft 1", "unreachable soft 1", "soft_problem"),
+        ("down soft 1", "unreachable soft 1 blocked", "soft_problem"),
         ("up", "up", "-"),
         ("unreachable hard 3 blocked", "unreachable hard 3 blocked", "-"),
     ] {
-        let (next, changes) = reach(&rules, &state(before), true, NOW);
+        let (next, changes) = cut_off(&rules, &state(before), NOW);
         assert_eq!((written(&next).as_str(), logged(&changes).as_str()), (after, told));
     }
-    let (next, changes) = reach(&rules, &state("unreachable hard 3 blocked"), false, NOW);
-    assert_eq!(written(&next), "unreachable hard 3 blocked", "only a fresh result tells");
-    assert!(changes.is_empty());
 }
 
 proptest! {
@@ -222,16 +223,17 @@ proptest! {
         max in 1_u32..5,
         is_host: bool,
         is_volatile: bool,
-        turns in prop::collection::vec((0_u8..4, any::<bool>()), 1..60),
+        turns in prop::collection::vec((0_u8..4, 0_u8..3), 1..60),
     ) {
         let flapping = FlappingSpec::default();
         let rules = Rules { is_host, attempts_max: max, is_volatile, flapping };
         let mut now = State::pending();
         let mut is_told = false;
-        for (code, is_blocked) in turns {
+        for (code, path) in turns {
+            let path = [Path::Clear, Path::Behind, Path::CutOff][usize::from(path)];
             let status = [Status::Ok, Status::Warning, Status::Critical, Status::Unknown];
             let found = result(status[usize::from(code)], NOW);
-            let (next, changes) = step(&rules, &now, &found, is_blocked, NOW);
+            let (next, changes) = step(&rules, &now, &found, path, NOW);
             prop_assert_eq!(next.is_problem(), next.problem.is_some());
             prop_assert!((1..=max).contains(&next.attempt));
             prop_assert!(next.is_problem() || next.attempt == 1);
@@ -242,12 +244,13 @@ proptest! {
                 let Change::State(step) = change else { continue };
                 match step.kind {
                     ChangeKind::HardProblem => is_told = true,
-                    // Never a recovery of what was never told, never a silent end of what was.
+                    // Never a recovery of what was never told, never a silent end of what was,
+                    // also when it was being confirmed anew.
                     ChangeKind::HardRecovery => {
                         prop_assert!(is_told);
                         is_told = false;
                     }
-                    ChangeKind::SoftRecovery => is_told = false,
+                    ChangeKind::SoftRecovery => prop_assert!(!is_told),
                     ChangeKind::SoftProblem | ChangeKind::HardRepeat => {}
                 }
             }
