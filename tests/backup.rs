@@ -96,3 +96,67 @@ fn an_import_is_refused_while_a_server_runs_on_the_folder() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("stop it"), "{errors}");
 }
+
+/// Makes a file of RRDtool as its users do: a gauge and a counter every five minutes for a week,
+/// up to an hour ago.
+fn make_rrd(file: &Path, end: i64) {
+    let rrdtool = |args: &[String]| {
+        let output = Command::new("rrdtool").args(args).output();
+        let output = output.expect("rrdtool is not installed: apt install rrdtool");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let start = end - 7 * 86_400;
+    let file = file.to_str().unwrap().to_owned();
+    let words = format!(
+        "create {file} --start {start} --step 300 DS:temp:GAUGE:600:U:U DS:octets:COUNTER:600:0:U \
+         RRA:AVERAGE:0.5:1:600 RRA:AVERAGE:0.5:6:700 RRA:MAX:0.5:6:700 RRA:LAST:0.5:24:775"
+    );
+    rrdtool(&words.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    let value = |at: i64| format!("{at}:{}:{}", 20 + at / 300 % 10, (at - start) * 8);
+    let mut update = vec!["update".to_owned(), file];
+    update.extend((1..=7 * 288).map(|step| value(start + step * 300)));
+    rrdtool(&update);
+}
+
+#[test]
+fn files_of_rrdtool_are_imported_into_a_folder_and_into_a_running_server() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let end = (now.as_secs() as i64 - 3600) / 86_400 * 86_400;
+    let mut server = Server::start(None);
+    let folder = server.folder.path().to_owned();
+    make_rrd(&folder.join("room.rrd"), end);
+    let dump = Command::new("rrdtool").args(["dump", "room.rrd"]).current_dir(&folder).output();
+    fs::write(folder.join("attic.xml"), dump.unwrap().stdout).unwrap();
+
+    let told = server.command_text(&["import", "rrd", "room.rrd", "attic.xml", "--instance", "a"]);
+    assert!(told.contains("room.rrd: ") && told.contains("rows taken in"), "{told}");
+    // What RRDtool drew is what is drawn now: 20 + i % 10 every five minutes, 8 octets a second.
+    let at = |expr: &str, at: i64| server.query(&format!("{expr} @ {at}"));
+    for name in ["room", "attic"] {
+        let selector = format!("{name}{{instance=\"a\",job=\"rrd\",ds=\"temp\"}}");
+        // A gauge that is read at the borders of its steps: the step that ends then has its value.
+        let step = (end - 3000) / 300;
+        let expected = 20.0 + (step % 10) as f64;
+        assert_eq!(at(&selector, step * 300), [expected]);
+        // Three days ago only rows of half an hour are left: their greatest value is of six.
+        let old = end - 3 * 86_400;
+        let greatest = server.query(&format!("max_over_time({selector}[30m] @ {old})"));
+        assert!(greatest.len() == 1 && greatest[0] >= 25.0, "{greatest:?}");
+        let most = server.query(&format!("max_over_time({selector}[8d])"));
+        assert_eq!(most, [29.0]);
+        let octets = format!("{name}{{ds=\"octets\"}}");
+        assert_eq!(at(&octets, end - 86_400), [8.0]);
+    }
+    server.stop();
+    // The same into a folder without a server, and out of it again.
+    let told = text(&folder, &["import", "rrd", "room.rrd", "--data", "new", "--label", "site=x"]);
+    assert!(told.contains("rows taken in"), "{told}");
+    let out = text(&folder, &["export", "--data", "new", "--match", "room{site=\"x\"}"]);
+    let lines = series_lines(&out);
+    assert!(lines.iter().any(|line| line.contains("\"step\":300000")), "{out}");
+    fs::write(folder.join("bad.xml"), "<rrd></rrd>").unwrap();
+    let bad = run(&folder, &["import", "rrd", "bad.xml", "missing.rrd", "--data", "new"]);
+    let errors = String::from_utf8_lossy(&bad.stderr);
+    assert!(!bad.status.success() && errors.contains("bad.xml: "), "{errors}");
+    assert!(errors.contains("2 of 2 files"), "{errors}");
+}

@@ -1,5 +1,7 @@
 //! `noroshi import`: another system's configuration in our words, what another store has kept.
 
+mod rrd;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ pub(super) enum ImportCommand {
     Nagios(NagiosArgs),
     /// Take in a file that `noroshi export` wrote
     Samples(SamplesArgs),
+    /// Take in files of RRDtool: the rows of all their archives
+    Rrd(rrd::RrdArgs),
 }
 
 /// Arguments of `import nagios`.
@@ -46,6 +50,7 @@ pub(super) fn run(command: &ImportCommand) -> anyhow::Result<ExitCode> {
     match command {
         ImportCommand::Nagios(args) => import_nagios(args),
         ImportCommand::Samples(args) => import_samples(&args.file, &args.data),
+        ImportCommand::Rrd(args) => rrd::run(args),
     }
 }
 
@@ -81,7 +86,7 @@ fn import_samples(file: &Path, data: &DataArgs) -> anyhow::Result<ExitCode> {
     let report = folder.store().import(&mut input)?;
     println!("{} samples and {} rows taken in", report.samples, report.rows);
     if report.refused > 0 {
-        println!("{} samples refused: too old, in the future, or no room", report.refused);
+        println!("{} samples or rows refused: too old, in the future, or no room", report.refused);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -39,7 +39,8 @@ pub struct TransferReport {
     pub samples: u64,
     /// Rows of coarse archives.
     pub rows: u64,
-    /// Samples that were not taken: too old for the ring, in the future, over the budget.
+    /// Samples and rows that were not taken: too old for every archive, in the future, over the
+    /// budget.
     pub refused: u64,
 }
 
@@ -250,9 +251,8 @@ impl<'a> Import<'a> {
         }
         if let Some(step) = line.step {
             let rows = rows_of(&line)?;
-            self.report.rows += rows.len() as u64;
             let has_increase = !line.increase.is_empty();
-            return self.store.import_rows(RowImport { labels, step, rows, has_increase });
+            return self.put_rows(RowImport { labels, step, rows, has_increase });
         }
         let values = floats(&line.value, line.at.len(), "value")?;
         let oldest = self.store.oldest_sample(&labels);
@@ -278,9 +278,16 @@ impl<'a> Import<'a> {
             return Ok(());
         };
         let rows = fold_samples(None, &points, step, width, &[]);
-        self.report.rows += rows.len() as u64;
         let has_increase = width.is_some();
-        self.store.import_rows(RowImport { labels, step, rows, has_increase })
+        self.put_rows(RowImport { labels, step, rows, has_increase })
+    }
+
+    fn put_rows(&mut self, rows: RowImport) -> Result<(), String> {
+        let count = rows.rows.len() as u64;
+        let refused = self.store.import_rows(rows)?;
+        self.report.rows += count - refused;
+        self.report.refused += refused;
+        Ok(())
     }
 }
 

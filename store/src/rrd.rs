@@ -10,8 +10,11 @@ use noroshi_model::{Labels, UNKNOWN};
 
 use crate::codec::Row;
 use crate::export::TransferReport;
-use crate::import::RowImport;
+use crate::import::{RowImport, STEP_MAX};
 use crate::store::Store;
+
+/// Latest update that is believed, seconds since 1970: the year 5138.
+const TIME_MAX: i64 = 100_000_000_000;
 
 /// Why a dump could not be taken in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,8 +61,8 @@ impl Store {
         };
         let base_step = number(&text, "step")?;
         let last_update = number(&text, "lastupdate")?;
-        if base_step <= 0 || last_update <= 0 {
-            return Err(RrdError::Element { element: "step" });
+        if !(1..=TIME_MAX).contains(&last_update) {
+            return Err(RrdError::Element { element: "lastupdate" });
         }
         let names: Vec<String> = inside(&text, "ds")
             .filter_map(|ds| inside(ds, "name").next())
@@ -84,11 +87,13 @@ impl Store {
             let labels = builder.build();
             for same_step in archives.chunk_by(|a, b| a.step == b.step) {
                 let rows = joined(same_step, source, last_update);
-                report.rows += rows.len() as u64;
-                let step = same_step[0].step * 1000;
+                let (count, step) = (rows.len() as u64, same_step[0].step * 1000);
                 let import = RowImport { labels: labels.clone(), step, rows, has_increase: false };
-                self.import_rows(import)
+                let refused = self
+                    .import_rows(import)
                     .map_err(|why| RrdError::Store { series: labels.to_string(), why })?;
+                report.rows += count - refused;
+                report.refused += refused;
             }
         }
         Ok(report)
@@ -98,7 +103,7 @@ impl Store {
 fn archive(rra: &str, base_step: i64, points: i64) -> Result<Archive, RrdError> {
     let function = inside(rra, "cf").next().map(|text| text.trim().to_owned());
     let function = function.ok_or(RrdError::Element { element: "cf" })?;
-    let step = base_step.checked_mul(points).filter(|step| *step > 0);
+    let step = base_step.checked_mul(points).filter(|step| (1..=STEP_MAX / 1000).contains(step));
     let step = step.ok_or(RrdError::Element { element: "pdp_per_row" })?;
     let database = inside(rra, "database").next();
     let database = database.ok_or(RrdError::Element { element: "database" })?;
@@ -122,6 +127,9 @@ fn joined(archives: &[Archive], source: usize, last_update: i64) -> Vec<Row> {
         let end = last_update - last_update % archive.step;
         for (back, row) in archive.rows.iter().rev().enumerate() {
             let at = (end - back as i64 * archive.step) * 1000;
+            if at <= 0 {
+                break;
+            }
             let value = row.get(source).copied().filter(|value| !value.is_nan());
             known.entry(at).or_default()[column] = value;
         }

@@ -83,34 +83,92 @@ impl Inner {
         &self,
         view: &View,
         pieces: &[Piece],
+        window: i64,
         given: Given,
     ) -> Result<Vec<Segment>, RingError> {
-        let class = &self.classes[view.class];
         let mut segments = Vec::new();
-        for piece in pieces {
-            if piece.archive == 0 {
-                segments.extend(self.raw_segment(view, piece.after, piece.until, given)?);
-                continue;
-            }
-            let step = class.steps[piece.archive];
-            // The row in progress is not a row yet: its samples are given as they are.
-            let rows_until = row_floor(piece.until.min(view.newest_at.saturating_add(step)), step);
-            let rows_until = rows_until.max(piece.after);
-            let rows = self.rows(view, piece.archive, piece.after, rows_until)?;
-            let has_increase = view.width.is_some();
-            if !rows.is_empty() {
-                let share = class.spec.unknown_share_max;
-                let expected =
-                    if view.interval == 0 { 0.0 } else { step as f64 / f64::from(view.interval) };
-                let count_min = (expected * (1.0 - share)).floor() as u64;
-                segments.push(Segment::Rows(row_segment(step, &rows, has_increase, count_min)));
-            }
-            let is_last = pieces.last() == Some(piece);
-            if is_last && rows_until < piece.until {
-                segments.extend(self.raw_segment(view, rows_until, piece.until, given)?);
-            }
+        for (position, piece) in pieces.iter().enumerate() {
+            let is_last = position + 1 == pieces.len();
+            let own = self.piece_segments(view, *piece, is_last, given)?;
+            // Only the oldest piece has nothing before it that a window could look back to.
+            let window = if position == 0 { window } else { 0 };
+            segments.extend(self.coarser_before(view, *piece, window, own.first())?);
+            segments.extend(own);
         }
         Ok(segments)
+    }
+
+    /// Answers for a piece from its own archive.
+    fn piece_segments(
+        &self,
+        view: &View,
+        piece: Piece,
+        is_last: bool,
+        given: Given,
+    ) -> Result<Vec<Segment>, RingError> {
+        if piece.archive == 0 {
+            let raw = self.raw_segment(view, piece.after, piece.until, given)?;
+            return Ok(raw.into_iter().collect());
+        }
+        let mut segments = Vec::new();
+        let step = self.classes[view.class].steps[piece.archive];
+        // The row in progress is not a row yet: its samples are given as they are.
+        let rows_until = row_floor(piece.until.min(view.newest_at.saturating_add(step)), step);
+        let rows_until = rows_until.max(piece.after);
+        let rows = self.rows(view, piece.archive, piece.after, rows_until)?;
+        segments.extend(self.rows_of(view, step, &rows));
+        if is_last && rows_until < piece.until {
+            segments.extend(self.raw_segment(view, rows_until, piece.until, given)?);
+        }
+        Ok(segments)
+    }
+
+    fn rows_of(&self, view: &View, step: i64, rows: &[Row]) -> Option<Segment> {
+        if rows.is_empty() {
+            return None;
+        }
+        let share = self.classes[view.class].spec.unknown_share_max;
+        let expected =
+            if view.interval == 0 { 0.0 } else { step as f64 / f64::from(view.interval) };
+        let count_min = (expected * (1.0 - share)).floor() as u64;
+        Some(Segment::Rows(row_segment(step, rows, view.width.is_some(), count_min)))
+    }
+
+    /// Returns the rows of coarser archives for the beginning of a piece of which its own archive
+    /// has nothing: rows that were imported, and those of a class whose finer archives were made
+    /// longer since. `own` is what the piece's own archive begins with.
+    fn coarser_before(
+        &self,
+        view: &View,
+        piece: Piece,
+        window: i64,
+        own: Option<&Segment>,
+    ) -> Result<Vec<Segment>, RingError> {
+        let class = &self.classes[view.class];
+        let (mut until, spacing) = own.map_or((piece.until, 0), beginning_of);
+        let mut found = Vec::new();
+        for archive in piece.archive + 1..class.steps.len() {
+            let (step, chain) = (class.steps[archive], view.chains[archive]);
+            let finer = &view.chains[..archive];
+            // A row is the newest that is known of such a series, however short the window is.
+            let has_rows_only = own.is_none() && finer.iter().all(|c| c.reach == i64::MIN);
+            let back = if has_rows_only && window > 0 { (step - window).max(0) } else { 0 };
+            let after = piece.after.saturating_sub(back);
+            // Where samples are as far apart as that there is nothing missing. That also spares
+            // ordinary questions the look at more blocks.
+            let gap_min = if has_rows_only { 1 } else { step.max(spacing.saturating_mul(2)) };
+            if until.min(chain.reach).saturating_sub(after) < gap_min {
+                continue;
+            }
+            let rows_until = row_floor(until, step).min(chain.done_until);
+            let rows = self.stored_rows(view, archive, after, rows_until)?;
+            if let Some(first) = rows.first() {
+                until = first.at - step;
+                found.extend(self.rows_of(view, step, &rows));
+            }
+        }
+        found.reverse();
+        Ok(found)
     }
 
     fn raw_segment(
@@ -146,7 +204,7 @@ impl Inner {
         given: Given,
     ) -> Result<Vec<SeriesData>, SelectError> {
         let (after, until) = (request.after.as_millis(), request.until.as_millis());
-        let now = self.now();
+        let (now, window) = (self.now(), millis(request.window));
         let mut numbers = 0;
         let mut answer = Vec::new();
         for (labels, series) in self.found(&request.matchers)? {
@@ -154,14 +212,16 @@ impl Inner {
             let Some(class) = class.and_then(|class| self.classes.get(class)) else { continue };
             let pieces = choose(class, now, request);
             let from = pieces.iter().map(|piece| piece.after).min().unwrap_or(after);
-            if !self.may_have(series, from, until) {
+            // A series of imported rows answers for as long as its rows are.
+            let longest = class.steps.last().copied().unwrap_or(0);
+            if !self.may_have(series, from.saturating_sub(longest), until) {
                 continue;
             }
             // Rows are made of what lies up to one row before.
             let coarsest = pieces.iter().map(|piece| class.steps[piece.archive]).max();
             let from = from.saturating_sub(coarsest.unwrap_or(0));
             let Some(view) = self.view(series, from, until) else { continue };
-            let segments = self.segments(&view, &pieces, given).map_err(read_error)?;
+            let segments = self.segments(&view, &pieces, window, given).map_err(read_error)?;
             if segments.is_empty() {
                 continue;
             }
@@ -238,6 +298,18 @@ fn with_silences(points: Vec<Point>, heartbeat: i64, until: i64) -> Vec<Point> {
         out.push(Point { at: last.at + heartbeat, value: UNKNOWN });
     }
     out
+}
+
+/// Returns the moment before which a segment has nothing, and how far its first moments are apart.
+fn beginning_of(segment: &Segment) -> (i64, i64) {
+    let spacing =
+        |at: &[i64]| at.get(1).zip(at.first()).map_or(0, |(second, first)| second - first);
+    match segment {
+        Segment::Raw(raw) => (raw.at.first().map_or(i64::MIN, |at| at - 1), spacing(&raw.at)),
+        Segment::Rows(rows) => {
+            (rows.at.first().map_or(i64::MIN, |at| at - rows.step), spacing(&rows.at))
+        }
+    }
 }
 
 fn raw_of(points: &[Point]) -> Segment {

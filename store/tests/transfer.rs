@@ -175,3 +175,160 @@ fn a_file_of_rrdtool_keeps_the_rows_of_all_its_archives() {
     assert!((mean(hours.at.len() - 1) - 100.0).abs() < 1e-6);
     assert!(store.import_rrd("<rrd></rrd>", &Labels::empty()).is_err());
 }
+
+/// Rows as a reader sees them who asks for every sample: (end in seconds, average).
+fn rows_seen(store: &Store, matcher: Matcher) -> Vec<(i64, f64)> {
+    let request = Select {
+        matchers: vec![matcher],
+        after: Timestamp::MIN,
+        until: Timestamp::MAX,
+        step: Duration::ZERO,
+        window: Duration::ZERO,
+        samples_max: 1_000_000,
+    };
+    let mut seen = Vec::new();
+    for segment in store.select(&request).unwrap().into_iter().flat_map(|series| series.segments) {
+        match segment {
+            Segment::Raw(raw) => {
+                seen.extend(raw.at.iter().map(|at| at / 1000).zip(raw.value));
+            }
+            Segment::Rows(rows) => {
+                let mean = rows.sum.iter().zip(&rows.count).map(|(sum, count)| sum / count);
+                seen.extend(rows.at.iter().map(|at| at / 1000).zip(mean));
+            }
+        }
+    }
+    seen
+}
+
+/// A dump with one gauge, one archive of five minutes, and these values in its rows.
+fn dump_of_five_minutes(last_update: i64, values: &[f64]) -> String {
+    let row = |value: &f64| format!("<row><v>{value}</v></row>");
+    let rows: String = values.iter().map(row).collect();
+    format!(
+        "<rrd><version>0003</version><step>300</step><lastupdate>{last_update}</lastupdate>\
+         <ds><name>load</name><type>GAUGE</type></ds>\
+         <rra><cf>AVERAGE</cf><pdp_per_row>1</pdp_per_row><database>{rows}</database></rra></rrd>"
+    )
+}
+
+#[test]
+fn imported_rows_are_seen_where_no_finer_archive_has_anything() {
+    // Five minutes, up to now: neither the archive of samples nor that of minutes has them, and
+    // both of these answer for the last day.
+    let folder = tempfile::tempdir().unwrap();
+    let now = START + 110 * 300;
+    let store = open(folder.path(), now);
+    let values: Vec<f64> = (0..110).map(|row| f64::from(row) / 4.0).collect();
+    let dump = dump_of_five_minutes(now, &values);
+    let report = store.import_rrd(&dump, &Labels::new([("instance", "old")])).unwrap();
+    assert_eq!(report.rows, 110);
+    let matcher = || Matcher::equal("ds", "load");
+    let at = |row: i64| START + (row + 1) * 300;
+    let expected: Vec<(i64, f64)> = (0..110).map(|row| (at(row), row as f64 / 4.0)).collect();
+    assert_eq!(rows_seen(&store, matcher()), expected);
+    drop(store);
+    let store = open(folder.path(), now);
+    assert_eq!(rows_seen(&store, matcher()), expected);
+    // An export has them, and another store that takes it in has them too.
+    let mut lines = Vec::new();
+    let exported = store.export(&[], Timestamp::MIN, Timestamp::MAX, &mut lines).unwrap();
+    assert_eq!((exported.rows, exported.samples), (110, 0));
+    let other = open(&folder.path().join("other"), now);
+    assert_eq!(other.import(&mut lines.as_slice()).unwrap().rows, 110);
+    assert_eq!(rows_seen(&other, matcher()), expected);
+}
+
+#[test]
+fn imported_rows_stand_before_the_samples_that_came_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = START + 3600;
+    let store = open(folder.path(), now);
+    // The series has lived for the last ten minutes: steps 301 to 360 of ten seconds.
+    let labels = Labels::new([("__name__", "rrd_value"), ("ds", "load"), ("instance", "old")]);
+    let live = |from: i64, to: i64| {
+        let sample = |step: i64| Sample {
+            labels: labels.clone(),
+            at: Timestamp::from_secs(START + step * 10),
+            value: 1000.0,
+        };
+        Batch { samples: (from..=to).map(sample).collect(), ..Batch::new() }
+    };
+    store.submit_blocking(live(301, 360)).unwrap();
+    let dump = dump_of_five_minutes(now, &[7.0; 12]);
+    store.import_rrd(&dump, &Labels::new([("instance", "old")])).unwrap();
+    let seen = rows_seen(&store, Matcher::equal("ds", "load"));
+    // Ten rows of five minutes up to the first sample, then the samples.
+    let rows: Vec<(i64, f64)> = (1..=10).map(|row| (START + row * 300, 7.0)).collect();
+    assert_eq!(seen[..10], rows);
+    assert_eq!(seen.len(), 10 + 60);
+    assert!(seen[10..].iter().all(|(_, value)| *value == 1000.0), "{seen:?}");
+    // Rows of five minutes: what the samples know counts more than what was imported, also where
+    // the rows were not on disk yet.
+    let five = select(&store, now, 600);
+    let Segment::Rows(rows) = &five[0].segments[0] else { panic!("{five:?}") };
+    assert_eq!(rows.step, 300_000);
+    let expected: Vec<f64> = (0..12).map(|row| if row < 10 { 7.0 } else { 1000.0 }).collect();
+    assert_eq!(rows.max, expected);
+}
+
+#[test]
+fn an_imported_row_is_what_a_short_window_sees_until_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = START + 48 * 3600;
+    let store = open(folder.path(), now);
+    let dump = dump_of_five_minutes(now, &[5.0; 48]).replace("<step>300<", "<step>3600<");
+    store.import_rrd(&dump, &Labels::empty()).unwrap();
+    let look = |back: i64| {
+        let until = now - back;
+        let request = Select {
+            matchers: vec![Matcher::equal("ds", "load")],
+            after: Timestamp::from_secs(until - 300),
+            until: Timestamp::from_secs(until),
+            step: Duration::ZERO,
+            window: Duration::from_mins(5),
+            samples_max: 1000,
+        };
+        store.select(&request).unwrap().len()
+    };
+    // Two days ago there are minutes by plan, an hour ago samples: both are empty.
+    for back in [0, 1800, 2000, 3599, 7199, 30 * 3600 + 1700] {
+        assert_eq!(look(back), 1, "{back} s ago");
+    }
+    assert_eq!(look(49 * 3600), 0, "before the first row");
+}
+
+#[test]
+fn every_archive_of_rrdtool_finds_its_place_and_rows_too_old_for_all_are_counted() {
+    // The usual archives of Cacti: 5 minutes, half an hour, two hours, a day.
+    let folder = tempfile::tempdir().unwrap();
+    let now = START + 400 * 86_400;
+    let store = open(folder.path(), now);
+    let rra = |points: i64, rows: usize, value: f64| {
+        let rows = format!("<row><v>{value}</v></row>").repeat(rows);
+        format!(
+            "<rra><cf>AVERAGE</cf><pdp_per_row>{points}</pdp_per_row><database>{rows}</database>\
+             </rra>"
+        )
+    };
+    let dump = format!(
+        "<rrd><step>300</step><lastupdate>{now}</lastupdate><ds><name>a</name></ds>{}{}{}{}</rrd>",
+        rra(1, 600, 1.0),
+        rra(6, 700, 6.0),
+        rra(24, 775, 24.0),
+        rra(288, 797, 288.0),
+    );
+    let report = store.import_rrd(&dump, &Labels::empty()).unwrap();
+    // The coarsest archive here reaches back by 365 days: of 797 days, 365 are after that.
+    assert_eq!((report.rows, report.refused), (600 + 700 + 775 + 365, 797 - 365));
+    let at = |back: i64| {
+        let seen = rows_seen(&store, Matcher::equal("ds", "a"));
+        let found = seen.iter().rev().find(|(at, _)| *at <= now - back);
+        found.map(|(_, value)| *value)
+    };
+    let day = 86_400;
+    // 600 x 5 min = 2.08 days, 700 x 30 min = 14.6 days, 775 x 2 h = 64.6 days.
+    let seen = [at(0), at(2 * day), at(3 * day), at(14 * day), at(16 * day), at(60 * day)];
+    assert_eq!(seen, [1.0, 1.0, 6.0, 6.0, 24.0, 24.0].map(Some));
+    assert_eq!((at(70 * day), at(364 * day), at(366 * day)), (Some(288.0), Some(288.0), None));
+}

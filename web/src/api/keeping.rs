@@ -1,5 +1,6 @@
 //! Copies of the store: whole, into a folder on the server's own machine, and as lines of JSON.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use noroshi_expr::{Expr, When};
-use noroshi_model::{Matcher, Timestamp};
-use noroshi_store::BackupError;
+use noroshi_model::{Labels, Matcher, Timestamp};
+use noroshi_store::{BackupError, RrdError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -25,6 +26,8 @@ use crate::route::{Access, Body, Route, Value};
 
 /// Bytes of a piece of an export: large against the cost of sending it.
 const PIECE_BYTES: usize = 64 << 10;
+/// Longest dump: four data sources with a hundred thousand rows are 10 MB of XML.
+const DUMP_BYTES_MAX: usize = 256 << 20;
 /// Pieces that are made before a slow reader has taken the first: a megabyte a reader.
 const PIECES_MAX: usize = 16;
 
@@ -41,6 +44,14 @@ pub(super) fn routes() -> Vec<Route> {
             .takes("start", Value::Time, "only what came at or after this moment")
             .takes("end", Value::Time, "only what came at or before this moment")
             .answer(Body::Other("application/x-ndjson"))
+            .stream(),
+        Route::post("/api/v1/import/rrd", Access::Admin, import_rrd)
+            .summary(
+                "Takes in what `rrdtool dump` prints of one file: the rows of all its archives",
+            )
+            .request(Body::Json("RrdDump"))
+            .answer(Body::Json("RrdTaken"))
+            .body_bytes_max(DUMP_BYTES_MAX)
             .stream(),
     ]
 }
@@ -74,6 +85,38 @@ async fn backup(
         BackupError::Foreign { .. } => ApiError::internal("cannot back up the store", &error),
     })?;
     Ok(Json(BackupDone { files: report.files, bytes: report.bytes }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RrdDump {
+    labels: BTreeMap<String, String>,
+    dump: String,
+}
+
+#[derive(Serialize)]
+struct RrdTaken {
+    rows: u64,
+    refused: u64,
+}
+
+async fn import_rrd(
+    State(app): State<Arc<App>>,
+    JsonBody(RrdDump { labels, dump }): JsonBody<RrdDump>,
+) -> Result<Json<RrdTaken>, ApiError> {
+    let store = Arc::clone(&app.deps.store);
+    let taken = tokio::task::spawn_blocking(move || {
+        let taken = store.import_rrd(&dump, &Labels::new(labels))?;
+        Ok((taken, store.checkpoint()))
+    });
+    let taken = taken.await.map_err(|error| ApiError::internal("an import panicked", &error))?;
+    let (taken, is_durable) =
+        taken.map_err(|error: RrdError| ApiError::Unprocessable(error.to_string()))?;
+    if !is_durable {
+        let what = "the rows are not on the disk; the server's log says why";
+        return Err(ApiError::Unavailable(what.to_owned()));
+    }
+    Ok(Json(RrdTaken { rows: taken.rows, refused: taken.refused }))
 }
 
 async fn export(
