@@ -97,7 +97,7 @@ fn an_import_is_refused_while_a_server_runs_on_the_folder() {
     assert!(errors.contains("stop it"), "{errors}");
 }
 
-/// Makes a file of RRDtool as its users do: a gauge and a counter every five minutes for a week,
+/// Makes a file of `RRDtool` as its users do: a gauge and a counter every five minutes for a week,
 /// up to an hour ago.
 fn make_rrd(file: &Path, end: i64) {
     let rrdtool = |args: &[String]| {
@@ -120,9 +120,8 @@ fn make_rrd(file: &Path, end: i64) {
 
 #[test]
 fn files_of_rrdtool_are_imported_into_a_folder_and_into_a_running_server() {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let end = (now.as_secs() as i64 - 3600) / 86_400 * 86_400;
     let mut server = Server::start(None);
+    let end = (server.query("vector(time())")[0] as i64 - 3600) / 86_400 * 86_400;
     let folder = server.folder.path().to_owned();
     make_rrd(&folder.join("room.rrd"), end);
     let dump = Command::new("rrdtool").args(["dump", "room.rrd"]).current_dir(&folder).output();

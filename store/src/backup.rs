@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::disk::sync_directory;
 use crate::inner::Inner;
 use crate::kept;
-use crate::segment::{self, sync_directory};
 use crate::store::Store;
 
 /// Why a copy could not be made.
@@ -120,7 +120,7 @@ fn copy_files(from: &Path, to: &Path, report: &mut BackupReport) -> Result<(), B
             copy_file(&entry.path(), &to.join(entry.file_name()), report)?;
         }
     }
-    segment::sync_directory(to).map_err(io_error(to))
+    sync_directory(to).map_err(io_error(to))
 }
 
 /// Copies a file without its holes: extents of rings that were not written to take no space.

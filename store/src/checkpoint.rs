@@ -1,7 +1,7 @@
 //! A checkpoint: all that is in memory and not in ring files, as of one moment, so that the
 //! journal before it can go. Drawn in `FORMAT.md`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Mark, Place};
 use crate::codec::{Point, Reader, put_varint, put_zigzag};
+use crate::disk::{self, Appending};
 use crate::head::{Chain, Head, Sealed};
 use crate::ring::{Extent, RingState};
 use crate::segment::{self, frame};
@@ -75,7 +76,7 @@ impl SavedArchive {
 pub(crate) struct Writing {
     directory: PathBuf,
     number: u64,
-    file: BufWriter<File>,
+    file: BufWriter<Appending>,
     section: Vec<u8>,
     framed: Vec<u8>,
     heads: u64,
@@ -104,7 +105,8 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<u64>> {
 impl Writing {
     /// Begins the checkpoint with this number.
     pub(crate) fn begin(directory: &Path, number: u64, summary: &Summary) -> io::Result<Self> {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(unfinished_path(directory))?);
+        let mut file =
+            BufWriter::with_capacity(1 << 20, Appending::create(&unfinished_path(directory))?);
         file.write_all(FILE_HEADER)?;
         let json = serde_json::to_vec(summary).map_err(io::Error::other)?;
         let mut framed = Vec::new();
@@ -157,18 +159,18 @@ pub(crate) struct Unpublished {
     directory: PathBuf,
     /// Its number.
     pub(crate) number: u64,
-    file: File,
+    file: Appending,
 }
 
 impl Unpublished {
     /// Makes the checkpoint durable and puts it in the place of the one before.
     pub(crate) fn publish(self) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(unfinished_path(&self.directory), path_of(&self.directory, self.number))?;
-        segment::sync_directory(&self.directory)?;
+        self.file.sync()?;
+        disk::rename(&unfinished_path(&self.directory), &path_of(&self.directory, self.number))?;
+        disk::sync_directory(&self.directory)?;
         for old in list(&self.directory)? {
             if old < self.number {
-                fs::remove_file(path_of(&self.directory, old))?;
+                disk::remove(&path_of(&self.directory, old))?;
             }
         }
         Ok(())

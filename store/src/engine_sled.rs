@@ -159,6 +159,8 @@ impl Engine for SledEngine {
     fn sync(&self) -> Result<(), EngineError> {
         guarded(|| {
             self.db.flush().map_err(|error| failed(&error))?;
+            #[cfg(test)]
+            crate::disk::record::synced_catalogue(&self.directory);
             let sync = |path: PathBuf| File::open(path).and_then(|file| file.sync_all());
             sync(self.directory.join("db"))
                 .and_then(|()| sync(self.directory.join("conf")))

@@ -13,6 +13,7 @@ use noroshi_model::{RecordBatch, Refused};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use crate::disk;
 use crate::segment::{self, Segment};
 
 /// A group is written at once when it has this many bytes, however young.
@@ -161,10 +162,10 @@ impl Journal {
     pub(crate) fn drop_before(&self, number: u64) -> io::Result<()> {
         for old in segment::list(&self.directory)? {
             if old < number {
-                std::fs::remove_file(segment::path_of(&self.directory, old))?;
+                disk::remove(&segment::path_of(&self.directory, old))?;
             }
         }
-        segment::sync_directory(&self.directory)?;
+        disk::sync_directory(&self.directory)?;
         self.shared.counters.bytes.store(bytes_in(&self.directory)?, Relaxed);
         Ok(())
     }

@@ -2,8 +2,8 @@
 //! server's configuration. To open it with other classes would remove the rings of those that are
 //! missing.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use noroshi_model::{Matcher, MatcherOp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ArchiveSpec, RetentionClass, StoreConfig};
-use crate::segment;
+use crate::disk;
 
 /// Name of the file.
 pub(crate) const FILE: &str = "retention.json";
@@ -39,12 +39,7 @@ pub(crate) fn write(directory: &Path, config: &StoreConfig) -> io::Result<()> {
     if fs::read(&path).is_ok_and(|before| before == text) {
         return Ok(());
     }
-    let unfinished = directory.join("retention.unfinished");
-    let mut file = File::create(&unfinished)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, &path)?;
-    segment::sync_directory(directory)
+    disk::replace(directory, FILE, &text)
 }
 
 /// Reads the file; the default when there is none: the folder is new, or from before there was one.

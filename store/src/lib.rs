@@ -43,6 +43,9 @@ mod catalogue;
 mod checkpoint;
 mod codec;
 mod config;
+#[cfg(test)]
+mod crash;
+mod disk;
 mod engine;
 mod engine_sled;
 mod entry;

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::checkpoint::{Loaded, SavedClass};
 use crate::config::{ConfigError, StoreConfig};
+use crate::disk;
 use crate::entry::{Entry, read_entry};
 use crate::head::{Chain, Head};
 use crate::inner::{Class, Counters, Inner};
@@ -76,6 +77,17 @@ pub enum OpenError {
     Foreign {
         /// The folder.
         path: PathBuf,
+    },
+    /// The folder is not empty and holds no store.
+    #[error(
+        "{} is not a data folder: it holds {other:?}; name a new or empty folder with --data",
+        path.display()
+    )]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// One of the things in it.
+        other: String,
     },
     /// The file system failed.
     #[error("cannot {what} {}", path.display())]
@@ -204,8 +216,12 @@ fn prepare(directory: &Path, recovery: &mut Recovery) -> Result<File, OpenError>
         Ok(text) if text == FORMAT => {}
         Ok(_) => return Err(OpenError::Foreign { path: directory.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(other) = others_in(directory).map_err(io_error("list", directory))? {
+                return Err(OpenError::NotEmpty { path: directory.to_owned(), other });
+            }
             recovery.is_new = true;
-            fs::write(&format_path, FORMAT).map_err(io_error("write", &format_path))?;
+            disk::replace(directory, "FORMAT", FORMAT.as_bytes())
+                .map_err(io_error("write", &format_path))?;
         }
         Err(error) => return Err(io_error("read", &format_path)(error)),
     }
@@ -213,12 +229,24 @@ fn prepare(directory: &Path, recovery: &mut Recovery) -> Result<File, OpenError>
         let child = directory.join(child);
         fs::create_dir_all(&child).map_err(io_error("make", &child))?;
     }
-    File::open(&format_path).and_then(|f| f.sync_all()).map_err(io_error("sync", &format_path))?;
-    segment::sync_directory(directory).map_err(io_error("sync", directory))?;
+    disk::sync_directory(directory).map_err(io_error("sync", directory))?;
     if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        segment::sync_directory(parent).map_err(io_error("sync", parent))?;
+        disk::sync_directory(parent).map_err(io_error("sync", parent))?;
     }
     Ok(lock)
+}
+
+/// Names something in a folder without a store that shows it to be somebody else's.
+fn others_in(directory: &Path) -> io::Result<Option<String>> {
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        // What a first start leaves that was cut short, and what every new ext4 has.
+        let is_ours = ["lock", "FORMAT.unfinished", "lost+found"].contains(&&*name);
+        if !is_ours {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Tells whether the journal goes back to the store's beginning.
@@ -259,7 +287,7 @@ fn open_classes(
         classes.push(Class::new(spec, rings));
     }
     remove_others(&rings_directory, &names).map_err(io_error("tidy", &rings_directory))?;
-    segment::sync_directory(&rings_directory).map_err(io_error("sync", &rings_directory))?;
+    disk::sync_directory(&rings_directory).map_err(io_error("sync", &rings_directory))?;
     Ok(classes)
 }
 
@@ -274,7 +302,7 @@ fn remove_others(directory: &Path, names: &HashSet<String>) -> io::Result<()> {
         let entry = entry?;
         if !entry.file_name().to_str().is_some_and(|name| names.contains(name)) {
             tracing::warn!(file = ?entry.file_name(), "removing a ring that is not configured");
-            fs::remove_file(entry.path())?;
+            disk::remove(&entry.path())?;
         }
     }
     Ok(())

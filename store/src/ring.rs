@@ -2,9 +2,7 @@
 //! the other, and overwritten oldest first. Drawn in `FORMAT.md`.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -13,6 +11,7 @@ use crate::block::{
     ALIGN, Block, BlockHeader, FIXED_BYTES, Place, claimed_length, decode_block, encode_block,
 };
 use crate::codec::Reader;
+use crate::disk::DiskFile;
 
 /// Size of an extent: small enough for a handful of series, large enough that a thousand hosts
 /// need some thousands of them. Fixed by the format ([`Place`] has 17 bits of offset).
@@ -21,6 +20,8 @@ pub(crate) const EXTENT_BYTES: u64 = 1 << 20;
 const FILE_HEADER_BYTES: u64 = 4096;
 /// Starts a ring file.
 const FILE_MAGIC: &[u8; 16] = b"NOROSHI RING 1\n\0";
+/// What a ring file of every version starts with.
+const VERSIONLESS_MAGIC: &[u8] = b"NOROSHI RING ";
 /// Starts an extent: "NEXT", little-endian.
 const EXTENT_MAGIC: u32 = 0x5458_454e;
 /// Bytes of an extent's header.
@@ -70,7 +71,7 @@ pub(crate) struct Extent {
 /// One archive of one class on disk.
 pub(crate) struct Ring {
     path: PathBuf,
-    file: File,
+    file: DiskFile,
     state: Mutex<RingState>,
 }
 
@@ -78,27 +79,26 @@ impl Ring {
     /// Opens a ring file or makes a new one; extents are as `state` says.
     pub(crate) fn open(path: &Path, state: RingState) -> Result<Self, RingError> {
         let error = |what| move |source| RingError::Io { what, path: path.to_owned(), source };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(error("open"))?;
-        let length = file.metadata().map_err(error("examine"))?.len();
-        if length < FILE_HEADER_BYTES {
-            let mut header = vec![0; FILE_HEADER_BYTES as usize];
-            header[..16].copy_from_slice(FILE_MAGIC);
-            header[16..20].copy_from_slice(&(EXTENT_BYTES as u32).to_le_bytes());
-            file.write_all_at(&header, 0).map_err(error("begin"))?;
-        } else {
-            let mut magic = [0; 16];
+        let file = DiskFile::open(path).map_err(error("open"))?;
+        let length = file.length().map_err(error("examine"))?;
+        let mut magic = [0; 16];
+        if length >= FILE_HEADER_BYTES {
             file.read_exact_at(&mut magic, 0).map_err(error("read"))?;
-            if &magic != FILE_MAGIC {
+        }
+        if &magic != FILE_MAGIC {
+            if magic.starts_with(VERSIONLESS_MAGIC) {
                 let source =
                     io::Error::new(io::ErrorKind::InvalidData, "no ring file of version 1");
                 return Err(error("use")(source));
             }
+            if !state.extents.is_empty() {
+                tracing::error!(file = %path.display(), "a ring's header was damaged: made anew");
+            }
+            // Synced at once: else room for blocks may outlive a power cut, and the header not.
+            let mut header = vec![0; FILE_HEADER_BYTES as usize];
+            header[..16].copy_from_slice(FILE_MAGIC);
+            header[16..20].copy_from_slice(&(EXTENT_BYTES as u32).to_le_bytes());
+            file.write_all_at(&header, 0).and_then(|()| file.sync()).map_err(error("begin"))?;
         }
         Ok(Self { path: path.to_owned(), file, state: Mutex::new(state) })
     }
@@ -178,8 +178,7 @@ impl Ring {
     /// Allocates one more extent at the end of the file.
     fn grow(&self, used: u64) -> Result<(), RingError> {
         let start = FILE_HEADER_BYTES + used * EXTENT_BYTES;
-        let flags = rustix::fs::FallocateFlags::empty();
-        match rustix::fs::fallocate(&self.file, flags, start, EXTENT_BYTES) {
+        match self.file.allocate(start, EXTENT_BYTES) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => {
                 Err(RingError::Full { path: self.path.clone() })
@@ -218,7 +217,7 @@ impl Ring {
 
     /// Makes everything that was written durable.
     pub(crate) fn sync(&self) -> Result<(), RingError> {
-        self.file.sync_data().map_err(|source| self.io_error("sync", source))
+        self.file.sync().map_err(|source| self.io_error("sync", source))
     }
 
     /// Walks over all whole blocks of all extents, oldest extent first, and returns how many
@@ -242,7 +241,7 @@ impl Ring {
 
     /// Rebuilds the state of a ring from the headers of its extents and blocks.
     pub(crate) fn rebuild(&self) -> Result<(), RingError> {
-        let length = self.file.metadata().map_err(|source| self.io_error("examine", source))?.len();
+        let length = self.file.length().map_err(|source| self.io_error("examine", source))?;
         let count = length.saturating_sub(FILE_HEADER_BYTES) / EXTENT_BYTES;
         let mut found: Vec<(u32, Extent)> = Vec::new();
         for index in 0..count {

@@ -2,12 +2,12 @@
 //!
 //! No thread and no clock here; `journal.rs` decides when to write and to sync.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::codec::Reader;
+use crate::disk::{DiskFile, sync_directory};
 
 /// Starts a segment.
 const MAGIC: &[u8; 16] = b"NOROSHI JRNL 1\n\0";
@@ -31,7 +31,7 @@ pub(crate) fn frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 
 /// The segment that is written to.
 pub(crate) struct Segment {
-    file: File,
+    file: DiskFile,
     /// Its number; they follow each other.
     pub(crate) number: u64,
     /// Bytes in it.
@@ -43,23 +43,17 @@ pub(crate) fn path_of(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:016}.journal"))
 }
 
-/// Makes what was created, renamed or removed in a directory durable.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
 impl Segment {
     /// Makes a new segment, durable as a file before anything is in it.
     pub(crate) fn create(directory: &Path, number: u64) -> io::Result<Self> {
-        let path = path_of(directory, number);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let file = DiskFile::create(&path_of(directory, number))?;
         let mut header = [0; HEADER_BYTES];
         header[..16].copy_from_slice(MAGIC);
         header[16..24].copy_from_slice(&number.to_le_bytes());
         let checksum = crc32c::crc32c(&header[..24]);
         header[24..28].copy_from_slice(&checksum.to_le_bytes());
         file.write_all_at(&header, 0)?;
-        file.sync_all()?;
+        file.sync()?;
         sync_directory(directory)?;
         Ok(Self { file, number, length: HEADER_BYTES as u64 })
     }
@@ -68,10 +62,10 @@ impl Segment {
     pub(crate) fn append(&mut self, framed: &[u8]) -> io::Result<()> {
         let written = self.file.write_all_at(framed, self.length);
         if let Err(error) = written {
-            self.file.set_len(self.length)?;
+            self.file.set_length(self.length)?;
             return Err(error);
         }
-        self.file.sync_data()?;
+        self.file.sync()?;
         self.length += framed.len() as u64;
         Ok(())
     }

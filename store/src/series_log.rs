@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use noroshi_model::{Labels, MetricMeta, RecordBatch};
 
 use crate::codec::{Reader, put_varint};
+use crate::disk;
 use crate::engine::{Change, Engine, EngineError, Tree, VALUE_BYTES_MAX};
 use crate::entry::{self, Entry};
 use crate::segment::{self, Segment};
@@ -77,15 +78,15 @@ impl SeriesLog {
         let mut next = Segment::create(&self.directory, self.segment.number + 1)?;
         let outcome = write(&mut |framed| next.append(framed));
         if let Err(error) = outcome {
-            std::fs::remove_file(segment::path_of(&self.directory, next.number))?;
+            disk::remove(&segment::path_of(&self.directory, next.number))?;
             return Err(error);
         }
         for old in segment::list(&self.directory)? {
             if old < next.number {
-                std::fs::remove_file(segment::path_of(&self.directory, old))?;
+                disk::remove(&segment::path_of(&self.directory, old))?;
             }
         }
-        segment::sync_directory(&self.directory)?;
+        disk::sync_directory(&self.directory)?;
         self.bytes_after_rewrite = next.length;
         self.segment = next;
         Ok(())
