@@ -134,7 +134,7 @@ pub(crate) async fn look(probe: &NrpeProbe, macros: &Macros, versions: &Versions
         }
         Err(error) => {
             versions.forget(&server);
-            let mut text = super::chain(&error);
+            let mut text = noroshi_model::chain(&error);
             if matches!(error, NrpeError::Silent) && !arguments.is_empty() {
                 text.push_str(
                     " Does it take arguments? It must be built for it, and say dont_blame_nrpe=1",
