@@ -3,29 +3,59 @@
 use std::collections::BTreeMap;
 
 use noroshi_checks::{
-    CheckSpec, Compare, ExpressionProbe, HttpProbe, IcmpProbe, Judge, Missing, PassiveProbe,
-    PluginProbe, Probe, Protocol, TcpProbe, Threshold, Timing,
+    CheckSpec, Compare, ExpressionProbe, FlappingSpec, HttpProbe, IcmpProbe, Judge, Missing,
+    PassiveProbe, PluginProbe, Probe, Protocol, TcpProbe, Threshold, Timing,
 };
 use noroshi_model::{CheckId, GraphHint, Status};
+use serde_spanned::Spanned;
 
 use super::depends;
-use super::raw::{RawCheck, RawTiming, Text};
+use super::raw::{RawCheck, RawFlapping, RawTiming, Text};
 use super::remote::nrpe;
 use super::scope::scoped;
-use super::source::{Fault, SourceFile};
+use super::source::{Fault, Sources};
 
-/// Where faults of one table go.
+/// Where faults go.
 pub(super) struct Faults<'a> {
-    pub(super) file: &'a SourceFile,
+    pub(super) sources: &'a Sources,
     pub(super) list: &'a mut Vec<Fault>,
 }
 
 impl Faults<'_> {
     /// Notes a fault at a text.
     pub(super) fn at(&mut self, span: &std::ops::Range<usize>, what: String, advice: &str) {
-        self.list.push(self.file.fault(span, what, advice.to_owned()));
+        self.list.push(self.sources.fault(span, what, advice.to_owned()));
+    }
+
+    /// Notes what the reader of TOML says; `base` is where its text begins among all files.
+    pub(super) fn of_reader(&mut self, error: &toml::de::Error, base: usize) {
+        let span = error.span().unwrap_or(0..0);
+        let mut message = error.message().lines().collect::<Vec<_>>().join(", ");
+        let advice = super::advice_for(&message);
+        if advice.starts_with("did you mean") {
+            // The list of all that is known buries the one that is meant.
+            message.truncate(message.find(", expected").unwrap_or(message.len()));
+        }
+        self.at(&(base + span.start..base + span.end), message, &advice);
     }
 }
+
+/// A key that says how to look, and whether a table has it.
+type Kind = (&'static str, fn(&RawCheck) -> bool);
+
+/// The keys that say how to look, and whether a table has each: a check has exactly one.
+pub(super) const PROBE_KINDS: [Kind; 7] = [
+    ("command", |raw| raw.command.is_some()),
+    ("expr", |raw| raw.expr.is_some()),
+    ("http", |raw| raw.http.is_some()),
+    ("tcp", |raw| raw.tcp.is_some()),
+    ("ping", |raw| raw.ping.is_some()),
+    ("passive", |raw| raw.passive.is_some()),
+    ("nrpe", |raw| raw.nrpe.is_some()),
+];
+/// The keys that say more about one way of looking, and mean nothing for another.
+pub(super) const PROBE_OPTIONS: [&str; 6] =
+    ["warning", "critical", "status", "unit", "text", "statuses"];
 
 /// Makes the check `name` of `host`; `None` after a fault.
 pub(super) fn check(
@@ -35,19 +65,17 @@ pub(super) fn check(
     raw: &RawCheck,
     defaults: &RawTiming,
 ) -> Option<CheckSpec> {
-    let probe = probe(faults, host, name, raw)?;
-    let mut check = CheckSpec::new(CheckId::check(host, name.get_ref()), probe);
-    let own = RawTiming {
-        interval: raw.interval.clone(),
-        retry: raw.retry.clone(),
-        timeout: raw.timeout.clone(),
-        attempts: raw.attempts.clone().or_else(|| raw.r#for.clone()),
-    };
-    check.timing = timing(faults, &own, defaults);
+    let probe = probe(faults, host, name, raw);
+    let flapping = flapping(faults, raw.flapping.as_ref());
+    let mut check = CheckSpec::new(CheckId::check(host, name.get_ref()), probe?);
+    check.timing = timing(faults, &raw.timing(), defaults);
     check.is_volatile = raw.volatile;
     check.depends = depends::named(&raw.depends, host);
     check.contacts = raw.contacts.iter().map(|contact| contact.get_ref().clone()).collect();
     check.labels = raw.labels.clone();
+    check.variables = raw.variables.clone();
+    check.flapping = flapping;
+    check.maintenance = raw.maintenance.as_ref().map(|period| period.get_ref().clone());
     check.notes.clone_from(&raw.notes);
     check.notes_url.clone_from(&raw.notes_url);
     if let Some(graph) = &raw.graph {
@@ -65,8 +93,7 @@ pub(super) fn check(
 /// Makes the timing of a table over the defaults over the built-in times.
 pub(super) fn timing(faults: &mut Faults<'_>, own: &RawTiming, defaults: &RawTiming) -> Timing {
     let mut timing = Timing::default();
-    let pick = |own: &Option<_>, default: &Option<_>| own.clone().or_else(|| default.clone());
-    if let Some(interval) = pick(&own.interval, &defaults.interval) {
+    if let Some(interval) = own.interval.as_ref().or(defaults.interval.as_ref()) {
         timing.interval = interval.get_ref().0;
         if timing.interval < Timing::INTERVAL_MIN {
             faults.at(
@@ -76,11 +103,11 @@ pub(super) fn timing(faults: &mut Faults<'_>, own: &RawTiming, defaults: &RawTim
             );
         }
     }
-    timing.retry_interval = match pick(&own.retry, &defaults.retry) {
+    timing.retry_interval = match own.retry.as_ref().or(defaults.retry.as_ref()) {
         Some(retry) => retry.get_ref().0,
         None => timing.retry_interval.min(timing.interval),
     };
-    timing.timeout = match pick(&own.timeout, &defaults.timeout) {
+    timing.timeout = match own.timeout.as_ref().or(defaults.timeout.as_ref()) {
         Some(timeout) => {
             if own.timeout.is_some() && timeout.get_ref().0 > timing.interval {
                 faults.at(
@@ -93,6 +120,8 @@ pub(super) fn timing(faults: &mut Faults<'_>, own: &RawTiming, defaults: &RawTim
         }
         None => timing.timeout.min(timing.interval),
     };
+    timing.period =
+        own.period.as_ref().or(defaults.period.as_ref()).map(|period| period.get_ref().clone());
     let attempts = own.attempts.as_ref().or(defaults.attempts.as_ref());
     if let Some(attempts) = attempts {
         timing.attempts_max = *attempts.get_ref();
@@ -107,24 +136,49 @@ pub(super) fn timing(faults: &mut Faults<'_>, own: &RawTiming, defaults: &RawTim
     timing
 }
 
+/// Makes the flap detection of a check or host.
+pub(super) fn flapping(
+    faults: &mut Faults<'_>,
+    raw: Option<&Spanned<RawFlapping>>,
+) -> FlappingSpec {
+    let mut spec = FlappingSpec::default();
+    let Some(raw) = raw else { return spec };
+    match raw.get_ref() {
+        RawFlapping::Switch(is_on) => spec.is_enabled = *is_on,
+        RawFlapping::Limits(limits) => {
+            spec.low = limits.low.unwrap_or(spec.low);
+            spec.high = limits.high.unwrap_or(spec.high);
+            if !(0.0 <= spec.low && spec.low < spec.high && spec.high <= 100.0) {
+                let what =
+                    format!("flapping cannot end at {} % and begin at {} %", spec.low, spec.high);
+                faults.at(&raw.span(), what, "write low below high, both from 0 to 100");
+            }
+        }
+    }
+    spec
+}
+
+/// Returns the ways to look that a table names: exactly one is right.
+pub(super) fn kinds(raw: &RawCheck) -> Vec<&'static str> {
+    let named = PROBE_KINDS.iter().filter(|(_, is_named)| is_named(raw));
+    named.map(|(kind, _)| *kind).collect()
+}
+
 /// Makes the probe: exactly one kind must be named.
-fn probe(faults: &mut Faults<'_>, host: &str, name: &Text, raw: &RawCheck) -> Option<Probe> {
-    let kinds = [
-        ("command", raw.command.is_some()),
-        ("expr", raw.expr.is_some()),
-        ("http", raw.http.is_some()),
-        ("tcp", raw.tcp.is_some()),
-        ("ping", raw.ping.is_some()),
-        ("passive", raw.passive.is_some()),
-        ("nrpe", raw.nrpe.is_some()),
-    ];
-    let named: Vec<&str> = kinds.iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
+pub(super) fn probe(
+    faults: &mut Faults<'_>,
+    host: &str,
+    name: &Text,
+    raw: &RawCheck,
+) -> Option<Probe> {
+    let named: Vec<&str> = kinds(raw);
     if named.len() != 1 {
         let what = match named.as_slice() {
             [] => format!("check `{}` does not say how to look", name.get_ref()),
             many => format!("check `{}` has {} at once", name.get_ref(), many.join(" and ")),
         };
-        faults.at(&name.span(), what, "give one of command, expr, http, tcp, ping, passive, nrpe");
+        let known: Vec<&str> = PROBE_KINDS.iter().map(|(kind, _)| *kind).collect();
+        faults.at(&name.span(), what, &format!("give one of {}", known.join(", ")));
         return None;
     }
     if raw.expr.is_some() {

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use noroshi_checks::CheckSpec;
+use noroshi_checks::{CheckSpec, HostSpec};
 use noroshi_model::CheckId;
 
-use super::group::GroupCheck;
-use super::raw::Text;
-use super::resolve::{Config, HostConfig};
+use super::builtin;
+use super::check::Faults;
+use super::host::HostConfig;
+use super::raw::{RawHost, Text};
+use super::resolve::Config;
 use super::scope::HOST_MACRO;
-use super::source::{Fault, SourceFile, nearest};
-use super::{Part, builtin};
+use super::source::nearest;
 
 /// Returns what a list of `host` or `host/check` names, for the host whose table it stands in; an
 /// empty `host` leaves `$HOSTNAME$` for [`on_host`].
@@ -32,30 +33,65 @@ pub(super) fn on_host(ids: &mut [CheckId], host: &str) {
     }
 }
 
+/// That something needs something else, and where it is said.
+#[derive(Debug)]
+pub(super) struct Need {
+    from: CheckId,
+    to: CheckId,
+    /// Whether it is a parent: those are looked up with the hosts.
+    is_parent: bool,
+    span: Range<usize>,
+}
+
+impl Need {
+    /// Returns what a host needs.
+    pub(super) fn of_host(host: &HostSpec, raw: &RawHost) -> Vec<Self> {
+        let from = CheckId::host(&host.name);
+        let need = |to: CheckId, span, is_parent| Self { from: from.clone(), to, is_parent, span };
+        let parents =
+            raw.parents.iter().map(|text| need(CheckId::host(text.get_ref()), text.span(), true));
+        let others = host.depends.iter().zip(&raw.depends);
+        parents.chain(others.map(|(to, text)| need(to.clone(), text.span(), false))).collect()
+    }
+
+    /// Returns what a check needs; `said` is the list as it was written.
+    pub(super) fn of_check<'a>(
+        check: &'a CheckSpec,
+        said: impl IntoIterator<Item = Range<usize>> + 'a,
+    ) -> impl Iterator<Item = Self> + 'a {
+        check.depends.iter().zip(said).map(|(to, span)| Self {
+            from: check.id.clone(),
+            to: to.clone(),
+            is_parent: false,
+            span,
+        })
+    }
+}
+
 /// Notes names that do not exist, and circles.
-pub(super) fn check(parts: &[Part], config: &Config, faults: &mut Vec<Fault>) {
-    let graph = Graph::new(config);
+pub(super) fn check(needs: &[Need], config: &Config, faults: &mut Faults<'_>) {
     let hosts: BTreeMap<&str, &HostConfig> =
         config.hosts.iter().map(|host| (host.spec.name.as_str(), host)).collect();
-    let targets: BTreeSet<&CheckId> = graph.depends().map(|(_, to)| to).collect();
+    let named = || needs.iter().filter(|need| !need.is_parent);
+    let targets: BTreeSet<&CheckId> = named().map(|need| &need.to).collect();
     let is_missing = |to: &CheckId| Some((to.clone(), missing(config, &hosts, to)?));
     let missing: BTreeMap<CheckId, String> = targets.into_iter().filter_map(is_missing).collect();
-    let mut told = BTreeSet::new();
-    for (from, to) in graph.depends() {
-        let Some(advice) = missing.get(to) else { continue };
-        let kind = if to.is_host() { "host" } else { "check" };
-        let fault = fault(parts, from, to, format!("there is no {kind} `{to}`"), advice.clone());
-        // A check for many hosts names it once.
-        faults.extend(fault.filter(|f| told.insert((f.path.clone(), f.line, f.column))));
+    for Need { to, span, .. } in named() {
+        if let Some(advice) = missing.get(to) {
+            let kind = if to.is_host() { "host" } else { "check" };
+            faults.at(span, format!("there is no {kind} `{to}`"), advice);
+        }
     }
-    for circle in graph.circles() {
+    for circle in Graph::new(needs).circles() {
         let names: Vec<String> = circle.iter().map(ToString::to_string).collect();
         let what = format!("a circle of dependencies: {}", names.join(" needs "));
         let advice = "take one of them out: nothing in a circle could ever be the root";
-        let mut edges = circle.windows(2);
-        let placed = edges.rfind(|edge| place(parts, &edge[0], &edge[1]).is_some());
-        let edge = placed.unwrap_or(&circle[..2]);
-        faults.extend(fault(parts, &edge[0], &edge[1], what, advice.to_owned()));
+        let said =
+            |edge: &[CheckId]| needs.iter().find(|need| need.from == edge[0] && need.to == edge[1]);
+        // That a check needs its host is said nowhere.
+        if let Some(need) = circle.windows(2).rev().find_map(said) {
+            faults.at(&need.span, what, advice);
+        }
     }
 }
 
@@ -70,9 +106,9 @@ fn missing(config: &Config, hosts: &BTreeMap<&str, &HostConfig>, to: &CheckId) -
     let check = to.check.as_ref()?;
     let mut names: BTreeSet<String> = builtin::names().into_iter().map(str::to_owned).collect();
     if let Some(host) = host {
-        let own = host.checks.iter().map(|check| check.id.clone());
-        let of_groups = config.checks_for(&host.spec).into_iter().map(|check| check.id);
-        names.extend(own.chain(of_groups).filter_map(|id| id.check.map(|c| c.to_string())));
+        names.extend(
+            host.checks.iter().filter_map(|check| Some(check.id.check.as_ref()?.to_string())),
+        );
     }
     let advice = "write a check that this host has";
     (!names.contains(&**check))
@@ -90,44 +126,15 @@ fn did_you_mean<'a>(name: &str, names: impl Iterator<Item = &'a str>, advice: &s
 struct Graph {
     /// What each needs by its own words; a check's host is not listed.
     edges: BTreeMap<CheckId, Vec<CheckId>>,
-    /// Of `edges`, how many from the front are parents: those are looked up elsewhere.
-    parents: BTreeMap<CheckId, usize>,
 }
 
 impl Graph {
-    fn new(config: &Config) -> Self {
-        let mut graph = Self { edges: BTreeMap::new(), parents: BTreeMap::new() };
-        let is_for_many = config.group_checks.iter().any(GroupCheck::has_depends);
-        for host in &config.hosts {
-            let spec = &host.spec;
-            let parents = spec.parents.iter().map(|parent| CheckId::host(parent));
-            let above: Vec<CheckId> = parents.chain(spec.depends.iter().cloned()).collect();
-            let id = CheckId::host(&spec.name);
-            graph.parents.insert(id.clone(), spec.parents.len());
-            graph.add(id, above);
-            let mut add = |check: &CheckSpec| graph.add(check.id.clone(), check.depends.clone());
-            if is_for_many {
-                config.checks_for(spec).iter().for_each(&mut add);
-            }
-            host.checks.iter().for_each(&mut add);
+    fn new(needs: &[Need]) -> Self {
+        let mut edges: BTreeMap<CheckId, Vec<CheckId>> = BTreeMap::new();
+        for need in needs {
+            edges.entry(need.from.clone()).or_default().push(need.to.clone());
         }
-        graph
-    }
-
-    fn add(&mut self, id: CheckId, above: Vec<CheckId>) {
-        if above.is_empty() {
-            self.edges.remove(&id);
-        } else {
-            self.edges.insert(id, above);
-        }
-    }
-
-    /// Walks over all that is named by `depends`.
-    fn depends(&self) -> impl Iterator<Item = (&CheckId, &CheckId)> {
-        self.edges.iter().flat_map(|(from, above)| {
-            let parents = self.parents.get(from).copied().unwrap_or(0);
-            above.iter().skip(parents).map(move |to| (from, to))
-        })
+        Self { edges }
     }
 
     /// Returns each circle once, as a walk that ends where it began.
@@ -168,44 +175,4 @@ impl Graph {
             None => (nth == named.len() && !id.is_host()).then(host),
         }
     }
-}
-
-/// Returns where `from` names `to`: a check for many hosts says it in one place for all.
-fn place<'a>(
-    parts: &'a [Part],
-    from: &CheckId,
-    to: &CheckId,
-) -> Option<(&'a SourceFile, Range<usize>)> {
-    for (file, raw) in parts {
-        let host = raw.host.iter().find(|(name, _)| *name.get_ref() == *from.host);
-        let mut lists: Vec<&Vec<Text>> = Vec::new();
-        match &from.check {
-            None => lists.extend(host.iter().flat_map(|(_, host)| [&host.parents, &host.depends])),
-            Some(check) => {
-                let own = host.iter().flat_map(|(_, host)| &host.check);
-                let of_that_name =
-                    own.chain(&raw.check).filter(|(name, _)| **name.get_ref() == **check);
-                lists.extend(of_that_name.map(|(_, check)| &check.depends));
-            }
-        }
-        let is_it = |text: &&Text| named(std::slice::from_ref(*text), &from.host)[0] == *to;
-        if let Some(text) = lists.into_iter().flatten().find(is_it) {
-            return Some((file, text.span()));
-        }
-    }
-    None
-}
-
-fn fault(
-    parts: &[Part],
-    from: &CheckId,
-    to: &CheckId,
-    what: String,
-    advice: String,
-) -> Option<Fault> {
-    let (file, span) = match place(parts, from, to) {
-        Some(place) => place,
-        None => (&parts.first()?.0, 0..0),
-    };
-    Some(file.fault(&span, what, advice))
 }

@@ -1,29 +1,45 @@
 //! `[check.NAME]`: one check for many hosts.
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 
 use noroshi_checks::{CheckSpec, HostSpec, Probe};
-use noroshi_model::CheckId;
+use noroshi_model::{CheckId, Matcher, MatcherOp};
+use toml::de::DeTable;
 
 use super::check::{Faults, check};
 use super::depends;
 use super::raw::{RawCheck, RawTiming, Text};
-use super::resolve::look_up;
-use super::scope::scoped;
+use super::resolve::{Known, look_up};
+use super::scope::{INSTANCE, scoped, selector};
+use super::table::remove;
 
 /// Stands for all hosts.
 const EVERY: &str = "*";
+/// The label that stands for the groups of a host in `match`.
+const GROUPS: &str = "groups";
+/// The keys that say for which hosts a check is.
+const CHOICE: [&str; 4] = ["hosts", "groups", "match", "except_hosts"];
 
 /// A check and the hosts that get it.
 #[derive(Debug)]
 pub(super) struct GroupCheck {
-    hosts: Vec<String>,
-    groups: Vec<String>,
     /// As it would be on a host without name.
     template: CheckSpec,
+    choice: Choice,
     /// The expression and that of the graph as they were written: each host gets its own.
     expr: Option<String>,
     graph: Option<String>,
+    /// Where each of what it depends on is written.
+    places_of_depends: Vec<Range<usize>>,
+}
+
+/// For which hosts a check is: for those that any of the first three names, without the last.
+#[derive(Debug)]
+struct Choice {
+    hosts: Vec<String>,
+    groups: Vec<String>,
+    matchers: Option<Vec<Matcher>>,
+    except: Vec<String>,
 }
 
 impl GroupCheck {
@@ -33,52 +49,133 @@ impl GroupCheck {
         name: &Text,
         raw: &RawCheck,
         defaults: &RawTiming,
-        known_hosts: &BTreeSet<String>,
+        known: &Known,
     ) -> Option<Self> {
+        let choice = Choice::resolve(faults, name, raw, known);
+        known.look_up_of_check(faults, raw);
+        let template = check(faults, "", name, raw, defaults)?;
+        let text = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
+        let (expr, graph) = (text(&raw.expr), text(&raw.graph));
+        let places_of_depends = raw.depends.iter().map(Text::span).collect();
+        Some(Self { template, choice, expr, graph, places_of_depends })
+    }
+
+    /// Returns where each of what it depends on is written.
+    pub(super) fn places_of_depends(&self) -> impl Iterator<Item = Range<usize>> {
+        self.places_of_depends.iter().cloned()
+    }
+
+    /// Returns its name.
+    pub(super) fn name(&self) -> &str {
+        self.template.id.check.as_deref().unwrap_or_default()
+    }
+
+    /// Tells whether it is for this host.
+    pub(super) fn is_for(&self, host: &HostSpec) -> bool {
+        self.choice.has(host)
+    }
+
+    /// Returns the check as this host gets it.
+    pub(super) fn on_host(&self, host: &HostSpec) -> CheckSpec {
+        let mut check = self.template.clone();
+        check.id = CheckId::check(&host.name, self.name());
+        depends::on_host(&mut check.depends, &host.name);
+        // What can be read for a host without name can be read for every host.
+        if let (Probe::Expression(probe), Some(expr)) = (&mut check.probe, &self.expr)
+            && let Ok(expr) = scoped(expr, &host.name)
+        {
+            probe.expr = expr;
+        }
+        if let (Some(hint), Some(graph)) = (check.graphs.first_mut(), &self.graph)
+            && let Ok(graph) = scoped(graph, &host.name)
+        {
+            hint.expr = graph;
+        }
+        check
+    }
+}
+
+impl Choice {
+    fn resolve(faults: &mut Faults<'_>, name: &Text, raw: &RawCheck, known: &Known) -> Self {
         let hosts: Vec<Text> =
             raw.hosts.iter().filter(|host| host.get_ref() != EVERY).cloned().collect();
-        look_up(faults, "host", &hosts, known_hosts);
-        if raw.hosts.is_empty() && raw.groups.is_empty() {
+        look_up(faults, "host", &hosts, &known.hosts);
+        look_up(faults, "host", &raw.except_hosts, &known.hosts);
+        if raw.hosts.is_empty() && raw.groups.is_empty() && raw.r#match.is_none() {
             faults.at(
                 &name.span(),
                 format!("check `{}` is for no host", name.get_ref()),
-                r#"give it hosts = ["web1"], groups = ["web"], or hosts = ["*"] for all"#,
+                r#"give it hosts = ["web1"], groups = ["web"], match = '{role="web"}', or hosts = ["*"] for all"#,
             );
         }
-        let template = check(faults, "", name, raw, defaults)?;
         let texts = |list: &[Text]| list.iter().map(|text| text.get_ref().clone()).collect();
-        let text = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
-        Some(Self {
+        Self {
             hosts: texts(&raw.hosts),
             groups: texts(&raw.groups),
-            template,
-            expr: text(&raw.expr),
-            graph: text(&raw.graph),
-        })
+            matchers: raw.r#match.as_ref().and_then(|text| matchers(faults, text)),
+            except: texts(&raw.except_hosts),
+        }
     }
 
-    /// Tells whether it needs anything besides its host.
-    pub(super) fn has_depends(&self) -> bool {
-        !self.template.depends.is_empty()
+    fn has(&self, host: &HostSpec) -> bool {
+        let is_chosen = self.hosts.iter().any(|name| name == EVERY || *name == host.name)
+            || self.groups.iter().any(|group| host.groups.contains(group))
+            || self.matchers.as_ref().is_some_and(|all| all.iter().all(|m| fits(m, host)));
+        is_chosen && !self.except.contains(&host.name)
     }
+}
 
-    /// Returns the check as this host gets it; `None` when it is not for this host.
-    pub(super) fn for_host(&self, host: &HostSpec) -> Option<CheckSpec> {
-        let is_named = self.hosts.iter().any(|name| name == EVERY || *name == host.name);
-        let is_grouped = self.groups.iter().any(|group| host.groups.contains(group));
-        if !is_named && !is_grouped {
-            return None;
+/// Reads the matchers of `match`.
+fn matchers(faults: &mut Faults<'_>, text: &Text) -> Option<Vec<Matcher>> {
+    match selector(text.get_ref()) {
+        Ok(matchers) if !matchers.iter().any(|matcher| matcher.name() == "__name__") => {
+            Some(matchers)
         }
-        let mut check = self.template.clone();
-        let name = check.id.check.as_deref().unwrap_or_default();
-        check.id = CheckId::check(&host.name, name);
-        depends::on_host(&mut check.depends, &host.name);
-        if let (Probe::Expression(probe), Some(expr)) = (&mut check.probe, &self.expr) {
-            probe.expr = scoped(expr, &host.name).ok()?;
+        found => {
+            let why = found.err().map_or("hosts have no metric".to_owned(), |error| error.message);
+            faults.at(
+                &text.span(),
+                format!("{:?} chooses no hosts: {why}", text.get_ref()),
+                r#"write matchers of labels, such as {role="web", groups=~"prod.*"}"#,
+            );
+            None
         }
-        if let (Some(hint), Some(graph)) = (check.graphs.first_mut(), &self.graph) {
-            hint.expr = scoped(graph, &host.name).ok()?;
-        }
-        Some(check)
+    }
+}
+
+/// Tells whether a host has what a matcher asks for: a label of it, its name as `instance`, and of
+/// its `groups` any; that something is not so must hold for all of them.
+fn fits(matcher: &Matcher, host: &HostSpec) -> bool {
+    match matcher.name() {
+        INSTANCE => matcher.matches(&host.name),
+        GROUPS if host.groups.is_empty() => matcher.matches(""),
+        GROUPS => match matcher.op() {
+            MatcherOp::Equal | MatcherOp::Match => {
+                host.groups.iter().any(|group| matcher.matches(group))
+            }
+            MatcherOp::NotEqual | MatcherOp::NotMatch => {
+                host.groups.iter().all(|group| matcher.matches(group))
+            }
+        },
+        name => matcher.matches(host.labels.get(name).map_or("", String::as_str)),
+    }
+}
+
+/// Takes out of a table for which hosts it is: what is left is laid under the check of a host.
+pub(super) fn without_choice<'a>(table: &DeTable<'a>) -> DeTable<'a> {
+    let mut table = table.clone();
+    remove(&mut table, &CHOICE);
+    table
+}
+
+/// Refuses in a check of one host what says for which hosts it is.
+pub(super) fn refuse_choice(faults: &mut Faults<'_>, raw: &RawCheck) {
+    let lists = raw.hosts.iter().chain(&raw.groups).chain(&raw.except_hosts);
+    for misplaced in lists.chain(&raw.r#match) {
+        faults.at(
+            &misplaced.span(),
+            "a check of one host does not choose hosts".to_owned(),
+            "move it to [check.NAME] or remove the key",
+        );
     }
 }

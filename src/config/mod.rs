@@ -3,9 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `source` | files, and faults with their places |
+//! | `table`, `template` | tables before they have a shape, and what they inherit |
 //! | `raw` | the tables as they are written |
 //! | `resolve` | what they mean; all faults at once |
-//! | `check`, `group` | a check's table becomes a probe, for one host or many |
+//! | `host`, `check`, `group` | a host's table; a check's becomes a probe, for one host or many |
+//! | `period` | times that have a name |
 //! | `depends` | what needs what: names that exist, and no circle |
 //! | `remote` | what runs on the host itself |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
@@ -17,7 +19,9 @@ mod builtin;
 mod check;
 mod depends;
 mod group;
+mod host;
 mod people;
+mod period;
 mod raw;
 mod remote;
 mod resolve;
@@ -25,7 +29,10 @@ mod scope;
 mod site;
 mod source;
 mod storage;
+mod table;
+mod template;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub(crate) use builtin::CONFIGURATION_CHECK;
@@ -33,8 +40,12 @@ pub(crate) use resolve::{Config, Local};
 pub(crate) use site::RegisteredHost;
 pub(crate) use source::Fault;
 
+use check::Faults;
 use raw::RawConfig;
-use source::{SourceFile, nearest};
+use serde_spanned::Spanned;
+use source::{SourceFile, Sources, nearest};
+use table::{Named, take_named};
+use toml::de::DeTable;
 
 /// The file in the current folder that is read when none is named.
 const FILE_HERE: &str = "noroshi.toml";
@@ -61,15 +72,28 @@ pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
 /// Errors: every fault at once, in the order of the files.
 pub(crate) fn load(path: Option<&Path>) -> Result<Config, Vec<Fault>> {
     let mut faults = Vec::new();
-    let mut parts = Vec::new();
+    let mut texts = Vec::new();
     for file in path.map(files_of).transpose().map_err(|fault| vec![fault])?.unwrap_or_default() {
-        match SourceFile::read(&file).and_then(parse) {
-            Ok(part) => parts.push(part),
+        match SourceFile::read(&file) {
+            Ok(file) => texts.push(file),
             Err(fault) => faults.push(fault),
         }
     }
-    let config = resolve::resolve(&parts, &mut faults);
+    let (sources, bases) = Sources::of(texts);
+    let mut faults = Faults { sources: &sources, list: &mut faults };
+    let mut parts = Vec::new();
+    for (base, text) in bases.iter().zip(sources.texts()) {
+        parts.extend(Part::read(&mut faults, text, *base));
+    }
+    let config = resolve::resolve(parts, &mut faults);
+    let faults = without_doubles(std::mem::take(faults.list));
     if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+/// Returns each fault once: what is wrong in a template is found with each table that uses it.
+fn without_doubles(faults: Vec<Fault>) -> Vec<Fault> {
+    let mut seen = HashSet::new();
+    faults.into_iter().filter(|fault| seen.insert(fault.to_string())).collect()
 }
 
 /// Returns the files to read, sorted by name when `path` is a folder.
@@ -92,23 +116,32 @@ pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     Ok(files)
 }
 
-/// One file: as text, for places, and as tables.
-type Part = (SourceFile, RawConfig);
+/// One file.
+struct Part<'a> {
+    /// The tables that inherit nothing.
+    raw: RawConfig,
+    hosts: Named<'a>,
+    checks: Named<'a>,
+    host_templates: Named<'a>,
+    check_templates: Named<'a>,
+}
 
-/// Reads the tables of a file.
-fn parse(file: SourceFile) -> Result<Part, Fault> {
-    match toml::from_str(&file.text) {
-        Ok(raw) => Ok((file, raw)),
-        Err(error) => {
-            let span = error.span().unwrap_or(0..0);
-            let mut message = error.message().lines().collect::<Vec<_>>().join(", ");
-            let advice = advice_for(&message);
-            if advice.starts_with("did you mean") {
-                // The list of all that is known buries the one that is meant.
-                message.truncate(message.find(", expected").unwrap_or(message.len()));
+impl<'a> Part<'a> {
+    /// Reads the tables of a file that begins at `base`; `None` when it is no TOML.
+    fn read(faults: &mut Faults<'_>, text: &'a str, base: usize) -> Option<Self> {
+        let mut root = match DeTable::parse(text) {
+            Ok(root) => root.into_inner(),
+            Err(error) => {
+                faults.of_reader(&error, base);
+                return None;
             }
-            Err(file.fault(&span, message, advice))
-        }
+        };
+        table::shift(&mut root, base);
+        let hosts = take_named(faults, &mut root, "host");
+        let checks = take_named(faults, &mut root, "check");
+        let (host_templates, check_templates) = template::take(faults, &mut root);
+        let raw = table::read(faults, Spanned::new(base..base, root)).unwrap_or_default();
+        Some(Self { raw, hosts, checks, host_templates, check_templates })
     }
 }
 

@@ -5,12 +5,10 @@ use noroshi_alerts::{
     Config as Alerts, ConfigError, Contact, Secret, Security, Smtp, StatusFilter,
 };
 use noroshi_model::Status;
+use serde_spanned::Spanned;
 
-use super::Part;
 use super::check::Faults;
 use super::raw::{RawConfig, RawContact, RawSmtp, Text};
-use super::resolve::folder_of;
-use super::source::Fault;
 
 /// Adds what one file says.
 pub(super) fn resolve(faults: &mut Faults<'_>, raw: &RawConfig, alerts: &mut Alerts) {
@@ -30,7 +28,7 @@ pub(super) fn resolve(faults: &mut Faults<'_>, raw: &RawConfig, alerts: &mut Ale
 }
 
 /// Notes what only the room that sends can tell: addresses and certificates that are none.
-pub(super) fn check(parts: &[Part], alerts: &Alerts, faults: &mut Vec<Fault>) {
+pub(super) fn check(all: &[&RawConfig], alerts: &Alerts, faults: &mut Faults<'_>) {
     for error in noroshi_alerts::check(alerts) {
         let named = match &error {
             ConfigError::ContactTwice { name } | ConfigError::Address { contact: name, .. } => {
@@ -38,15 +36,12 @@ pub(super) fn check(parts: &[Part], alerts: &Alerts, faults: &mut Vec<Fault>) {
             }
             ConfigError::From { .. } | ConfigError::Certificates { .. } => None,
         };
-        let place = parts.iter().find_map(|(file, raw)| {
-            let span = match named {
-                Some(name) => raw.contact.keys().find(|key| key.get_ref() == name)?.span(),
-                None => raw.smtp.as_ref()?.span(),
-            };
-            Some((file, span))
+        let place = all.iter().find_map(|raw| match named {
+            Some(name) => raw.contact.keys().find(|key| key.get_ref() == name).map(Spanned::span),
+            None => raw.smtp.as_ref().map(Spanned::span),
         });
-        if let Some((file, span)) = place {
-            faults.push(file.fault(&span, error.to_string(), "correct it".to_owned()));
+        if let Some(span) = place {
+            faults.at(&span, error.to_string(), "correct it");
         }
     }
 }
@@ -96,7 +91,7 @@ fn resolve_smtp(faults: &mut Faults<'_>, raw: &RawSmtp) -> Option<Smtp> {
         Some("tls") => (Security::Tls, 465),
         Some("none") => (Security::None, 25),
         Some(other) => {
-            let span = raw.security.as_ref().map(serde_spanned::Spanned::span).unwrap_or_default();
+            let span = raw.security.as_ref().map(Spanned::span).unwrap_or_default();
             let what = format!("{other:?} is no way to protect the connection");
             faults.at(&span, what, "write starttls, tls or none");
             return None;
@@ -124,7 +119,7 @@ fn resolve_smtp(faults: &mut Faults<'_>, raw: &RawSmtp) -> Option<Smtp> {
 
 /// Reads a file that the configuration names; a relative path starts at the configuration.
 fn read(faults: &mut Faults<'_>, path: &Text) -> Option<String> {
-    let full = folder_of(faults.file).join(path.get_ref());
+    let full = faults.sources.folder_at(path.span().start).join(path.get_ref());
     match std::fs::read_to_string(&full) {
         Ok(text) => Some(text),
         Err(error) => {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use noroshi_collector::PollTargets;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_spanned::Spanned;
 
 use super::remote::RawNrpe;
@@ -29,9 +30,12 @@ pub(crate) struct RawConfig {
     pub(crate) defaults: RawTiming,
     pub(crate) macros: BTreeMap<Text, String>,
     pub(crate) contact: BTreeMap<Text, RawContact>,
-    pub(crate) host: BTreeMap<Text, RawHost>,
-    /// Checks for many hosts: those of `hosts` and `groups`.
-    pub(crate) check: BTreeMap<Text, RawCheck>,
+    pub(crate) period: BTreeMap<Text, RawPeriod>,
+    // Taken out before, because a table of these inherits before it has a shape; named here so
+    // that they are known.
+    host: IgnoredAny,
+    check: IgnoredAny,
+    template: IgnoredAny,
 }
 
 /// `[server]`: the HTTP side.
@@ -124,6 +128,18 @@ pub(crate) struct RawContact {
     pub(crate) zone: Option<Text>,
 }
 
+/// `[period.NAME]`: times that have a name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawPeriod {
+    /// IANA name of the zone whose clock counts; the server's when left out.
+    pub(crate) zone: Option<Text>,
+    /// Days and times, such as `"monday 09:00-17:00"`.
+    pub(crate) rules: Vec<Text>,
+    /// Names of periods during which it does not hold.
+    pub(crate) exclude: Vec<Text>,
+}
+
 /// The times of a check, and `[defaults]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -132,9 +148,11 @@ pub(crate) struct RawTiming {
     pub(crate) retry: Option<Spanned<Humane>>,
     pub(crate) timeout: Option<Spanned<Humane>>,
     pub(crate) attempts: Option<Spanned<u32>>,
+    /// The period in which checks run; always when left out.
+    pub(crate) period: Option<Text>,
 }
 
-/// `[host.NAME]`.
+/// `[host.NAME]`, without its checks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawHost {
@@ -149,10 +167,24 @@ pub(crate) struct RawHost {
     pub(crate) contacts: Vec<Text>,
     pub(crate) notes: String,
     pub(crate) notes_url: String,
-    /// How it is told whether the host is up: `"ping"`, `"agent"`, `"none"`, or a plug-in's argv.
-    pub(crate) alive: Option<Spanned<Many>>,
+    /// How it is told whether the host is up.
+    pub(crate) alive: Option<Spanned<RawAlive>>,
     pub(crate) poll: PollTargets,
-    pub(crate) check: BTreeMap<Text, RawCheck>,
+    /// The period in which it is looked at whether it is up.
+    pub(crate) period: Option<Text>,
+    /// The period in which it is in downtime, again and again.
+    pub(crate) maintenance: Option<Text>,
+    pub(crate) flapping: Option<Spanned<RawFlapping>>,
+    // Taken out before, as in `RawConfig`.
+    check: IgnoredAny,
+    r#use: IgnoredAny,
+}
+
+/// `"ping"`, `"agent"`, `"none"`, a plug-in's argv, or a table as of a check.
+#[derive(Debug)]
+pub(crate) enum RawAlive {
+    Said(Many),
+    Check(Box<RawCheck>),
 }
 
 /// `[host.NAME.check.NAME]`, or `[check.NAME]` for many hosts.
@@ -163,6 +195,10 @@ pub(crate) struct RawCheck {
     pub(crate) hosts: Vec<Text>,
     /// Of `[check.NAME]` only: groups whose hosts get it.
     pub(crate) groups: Vec<Text>,
+    /// Of `[check.NAME]` only: labels that a host has, as in `{role="web"}`.
+    pub(crate) r#match: Option<Text>,
+    /// Of `[check.NAME]` only: hosts that do not get it all the same.
+    pub(crate) except_hosts: Vec<Text>,
     /// A plug-in: its argv, no shell.
     pub(crate) command: Option<Spanned<Many>>,
     /// `PromQL`. With a comparison it is a problem when true; else `warning`, `critical` judge.
@@ -200,6 +236,88 @@ pub(crate) struct RawCheck {
     pub(crate) notes_url: String,
     /// What to draw beside it, when it is not the expression itself.
     pub(crate) graph: Option<Text>,
+    /// The period in which it runs.
+    pub(crate) period: Option<Text>,
+    /// The period in which it is in downtime, again and again.
+    pub(crate) maintenance: Option<Text>,
+    pub(crate) flapping: Option<Spanned<RawFlapping>>,
+    /// Custom variables: `PORT` is `$_SERVICEPORT$`.
+    pub(crate) variables: BTreeMap<String, String>,
+    // Taken out before, as in `RawConfig`.
+    r#use: IgnoredAny,
+}
+
+impl RawCheck {
+    /// Returns when it runs.
+    pub(crate) fn timing(&self) -> RawTiming {
+        RawTiming {
+            interval: self.interval.clone(),
+            retry: self.retry.clone(),
+            timeout: self.timeout.clone(),
+            attempts: self.attempts.clone().or_else(|| self.r#for.clone()),
+            period: self.period.clone(),
+        }
+    }
+}
+
+/// `flapping = false`, or the shares between which it begins and ends.
+#[derive(Clone, Debug)]
+pub(crate) enum RawFlapping {
+    Switch(bool),
+    Limits(RawLimits),
+}
+
+/// `{ low = 20, high = 30 }`, in per cent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawLimits {
+    pub(crate) low: Option<f64>,
+    pub(crate) high: Option<f64>,
+}
+
+impl<'de> Deserialize<'de> for RawFlapping {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FlappingVisitor;
+        impl<'de> Visitor<'de> for FlappingVisitor {
+            type Value = RawFlapping;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("false, or a table such as { low = 20, high = 30 }")
+            }
+            fn visit_bool<E: de::Error>(self, is_on: bool) -> Result<RawFlapping, E> {
+                Ok(RawFlapping::Switch(is_on))
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RawFlapping, M::Error> {
+                RawLimits::deserialize(MapAccessDeserializer::new(map)).map(RawFlapping::Limits)
+            }
+        }
+        deserializer.deserialize_any(FlappingVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawAlive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AliveVisitor;
+        impl<'de> Visitor<'de> for AliveVisitor {
+            type Value = RawAlive;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "\"ping\", \"agent\", \"none\", a plug-in as a list, or a check's table",
+                )
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawAlive, E> {
+                Ok(RawAlive::Said(Many { texts: vec![text.to_owned()], is_list: false }))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawAlive, A::Error> {
+                let texts = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+                Ok(RawAlive::Said(Many { texts, is_list: true }))
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RawAlive, M::Error> {
+                let check = RawCheck::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(RawAlive::Check(Box::new(check)))
+            }
+        }
+        deserializer.deserialize_any(AliveVisitor)
+    }
 }
 
 /// A duration as people write it: `10s`, `5m`, `1h30m`.

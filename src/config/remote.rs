@@ -11,7 +11,6 @@ use serde_spanned::Spanned;
 
 use super::check::Faults;
 use super::raw::Text;
-use super::resolve::folder_of;
 
 /// `nrpe = "check_load"`, or a table.
 #[derive(Clone, Debug, Default)]
@@ -156,9 +155,8 @@ pub(super) fn nrpe(faults: &mut Faults<'_>, raw: &Spanned<RawNrpe>) -> Option<Pr
 
 /// Reads whom to trust and who we are; files stand beside the configuration.
 fn certificates(faults: &mut Faults<'_>, raw: &RawNrpeCertificates) -> Option<NrpeCertificates> {
-    let folder = folder_of(faults.file).to_owned();
     let mut file = |text: &Text| -> PathBuf {
-        let path = folder.join(text.get_ref());
+        let path = faults.sources.folder_at(text.span().start).join(text.get_ref());
         if !path.is_file() {
             let what = format!("there is no file {}", path.display());
             faults.at(&text.span(), what, "write it there, or correct the path");

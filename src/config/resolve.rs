@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use noroshi_checks::{CheckSpec, HostSpec, IcmpProbe, PluginProbe, Probe, Timing};
-use noroshi_collector::PollSpec;
+use noroshi_checks::PeriodSpec;
 use noroshi_store::StoreConfig;
 
-use super::check::{Faults, check, timing};
+use super::check::Faults;
 use super::group::GroupCheck;
-use super::raw::{Many, RawConfig, RawHost, RawTiming, Text};
-use super::source::{Fault, SourceFile, nearest};
-use super::{Part, depends, people, storage};
+use super::host::HostConfig;
+use super::raw::{RawCheck, RawConfig, Text};
+use super::source::nearest;
+use super::{Part, depends, host, people, period, storage};
 
 /// A configuration that makes sense.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) alerts: noroshi_alerts::Config,
     /// `$USER1$` and so on.
     pub(super) user_macros: BTreeMap<u16, String>,
+    /// Times that have a name.
+    pub(super) periods: BTreeMap<String, PeriodSpec>,
     pub(super) hosts: Vec<HostConfig>,
     pub(super) group_checks: Vec<GroupCheck>,
 }
@@ -89,35 +91,6 @@ impl Default for Agents {
     }
 }
 
-/// A host of the configuration.
-#[derive(Debug)]
-pub(super) struct HostConfig {
-    pub(super) spec: HostSpec,
-    pub(super) alive: Alive,
-    pub(super) checks: Vec<CheckSpec>,
-    pub(super) polls: Vec<PollSpec>,
-}
-
-/// How it is told whether a host is up.
-#[derive(Debug)]
-pub(super) enum Alive {
-    /// Nothing is said: by its agent when it has one, else it is taken to be up.
-    Unsaid,
-    /// It is taken to be up.
-    None,
-    /// By its agent's reports.
-    Agent,
-    /// By a probe.
-    Probe(Box<(Probe, Timing)>),
-}
-
-impl HostConfig {
-    /// Makes a host of which the configuration says nothing.
-    pub(super) fn new(spec: HostSpec) -> Self {
-        Self { spec, alive: Alive::Unsaid, checks: Vec::new(), polls: Vec::new() }
-    }
-}
-
 impl Config {
     /// Returns in a line what it holds.
     pub(crate) fn summary(&self) -> String {
@@ -129,7 +102,7 @@ impl Config {
         format!(
             "{}, {}, {}, {}",
             counted(self.hosts.len(), "host"),
-            counted(checks + self.group_checks.len(), "check"),
+            counted(checks, "check"),
             counted(polls, "poll"),
             counted(self.alerts.contacts.len(), "contact"),
         )
@@ -145,41 +118,25 @@ impl Config {
         }
         Vec::new()
     }
-
-    /// Returns the checks that a host gets through `[check.NAME]`.
-    pub(super) fn checks_for(&self, host: &HostSpec) -> Vec<CheckSpec> {
-        self.group_checks.iter().filter_map(|group| group.for_host(host)).collect()
-    }
 }
 
 /// Gives the tables of all files their meaning; what is wrong goes to `faults`.
-pub(super) fn resolve(parts: &[Part], faults: &mut Vec<Fault>) -> Config {
+pub(super) fn resolve(parts: Vec<Part<'_>>, faults: &mut Faults<'_>) -> Config {
     let mut config = Config::default();
-    let known = Known::collect(parts, faults);
-    for (file, raw) in parts {
-        let mut faults = Faults { file, list: faults };
-        resolve_server(&mut faults, raw, &mut config);
-        storage::resolve(&mut faults, &raw.store, &mut config.store);
-        people::resolve(&mut faults, raw, &mut config.alerts);
-        resolve_macros(&mut faults, raw, &mut config.user_macros);
-        for (name, host) in &raw.host {
-            if let Some(host) = resolve_host(&mut faults, name, host, &raw.defaults, &known) {
-                config.hosts.push(host);
-            }
-        }
-        for (name, raw_check) in &raw.check {
-            known.look_up_contacts(&mut faults, &raw_check.contacts);
-            config.group_checks.extend(GroupCheck::resolve(
-                &mut faults,
-                name,
-                raw_check,
-                &raw.defaults,
-                &known.hosts,
-            ));
-        }
+    let known = Known::collect(&parts, faults);
+    for Part { raw, .. } in &parts {
+        resolve_server(faults, raw, &mut config);
+        storage::resolve(faults, &raw.store, &mut config.store);
+        people::resolve(faults, raw, &mut config.alerts);
+        resolve_macros(faults, raw, &mut config.user_macros);
+        period::resolve(faults, raw, &known.periods, &mut config.periods);
+        known.look_up_period(faults, raw.defaults.period.as_ref());
     }
-    people::check(parts, &config.alerts, faults);
-    depends::check(parts, &config, faults);
+    let raws: Vec<&RawConfig> = parts.iter().map(|part| &part.raw).collect();
+    period::check_circles(faults, &raws);
+    people::check(&raws, &config.alerts, faults);
+    let needs = host::resolve(faults, parts, &known, &mut config);
+    depends::check(&needs, &config, faults);
     if let Some(url) = &config.server.url {
         config.alerts.base_url.clone_from(url);
     }
@@ -187,36 +144,70 @@ pub(super) fn resolve(parts: &[Part], faults: &mut Vec<Fault>) -> Config {
 }
 
 /// Names that may be pointed to.
-struct Known {
-    hosts: BTreeSet<String>,
+pub(super) struct Known {
+    pub(super) hosts: BTreeSet<String>,
     contacts: BTreeSet<String>,
+    periods: BTreeSet<String>,
 }
 
 impl Known {
     /// Collects the names of all files; a name given twice is a fault.
-    fn collect(parts: &[Part], faults: &mut Vec<Fault>) -> Self {
-        let mut known = Self { hosts: BTreeSet::new(), contacts: BTreeSet::new() };
-        for (file, raw) in parts {
-            let mut note = |what: &str, name: &Text, is_new: bool| {
-                if !is_new {
-                    let what = format!("{what} `{}` is already in another file", name.get_ref());
-                    faults.push(file.fault(&name.span(), what, "keep one of them".to_owned()));
-                }
-            };
-            for name in raw.host.keys() {
-                note("host", name, known.hosts.insert(name.get_ref().clone()));
-            }
-            for name in raw.contact.keys() {
-                note("contact", name, known.contacts.insert(name.get_ref().clone()));
-            }
+    fn collect(parts: &[Part<'_>], faults: &mut Faults<'_>) -> Self {
+        let hosts = parts.iter().flat_map(|part| part.hosts.keys());
+        let contacts = parts.iter().flat_map(|part| part.raw.contact.keys());
+        let periods = parts.iter().flat_map(|part| part.raw.period.keys());
+        let mut hosts = once_each(faults, "host", hosts);
+        // The machine that the server runs on is a host without being written.
+        let local = parts.iter().fold(Local::default(), |local, part| Local {
+            name: part.raw.local.name.as_ref().map_or(local.name, |name| name.get_ref().clone()),
+            is_watched: part.raw.local.watch.unwrap_or(local.is_watched),
+            ..local
+        });
+        hosts.extend(local.is_watched.then_some(local.name));
+        Self {
+            hosts,
+            contacts: once_each(faults, "contact", contacts),
+            periods: once_each(faults, "period", periods),
         }
-        known
     }
 
     /// Notes contacts that do not exist.
-    fn look_up_contacts(&self, faults: &mut Faults<'_>, names: &[Text]) {
+    pub(super) fn look_up_contacts(&self, faults: &mut Faults<'_>, names: &[Text]) {
         look_up(faults, "contact", names, &self.contacts);
     }
+
+    /// Notes a period that does not exist.
+    pub(super) fn look_up_period(&self, faults: &mut Faults<'_>, name: Option<&Text>) {
+        look_up(
+            faults,
+            "period",
+            name.map(std::slice::from_ref).unwrap_or_default(),
+            &self.periods,
+        );
+    }
+
+    /// Notes what a check names and does not exist.
+    pub(super) fn look_up_of_check(&self, faults: &mut Faults<'_>, raw: &RawCheck) {
+        self.look_up_contacts(faults, &raw.contacts);
+        self.look_up_period(faults, raw.period.as_ref());
+        self.look_up_period(faults, raw.maintenance.as_ref());
+    }
+}
+
+/// Collects names; one that is given twice is a fault.
+pub(super) fn once_each<'a>(
+    faults: &mut Faults<'_>,
+    what: &str,
+    names: impl Iterator<Item = &'a Text>,
+) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for name in names {
+        if !known.insert(name.get_ref().clone()) {
+            let what = format!("{what} `{}` is already in another file", name.get_ref());
+            faults.at(&name.span(), what, "keep one of them");
+        }
+    }
+    known
 }
 
 /// Notes names that do not exist.
@@ -304,7 +295,7 @@ fn resolve_macros(
 }
 
 /// Refuses names of hosts that could not be written in `host/check`.
-fn check_host_name(faults: &mut Faults<'_>, name: &Text) {
+pub(super) fn check_host_name(faults: &mut Faults<'_>, name: &Text) {
     let is_usable = !name.get_ref().is_empty()
         && !name.get_ref().contains(['/', '\0'])
         && name.get_ref().trim() == name.get_ref();
@@ -315,78 +306,4 @@ fn check_host_name(faults: &mut Faults<'_>, name: &Text) {
             "use a name without slash and without space at its ends",
         );
     }
-}
-
-/// Resolves `[host.NAME]`.
-fn resolve_host(
-    faults: &mut Faults<'_>,
-    name: &Text,
-    raw: &RawHost,
-    defaults: &RawTiming,
-    known: &Known,
-) -> Option<HostConfig> {
-    check_host_name(faults, name);
-    known.look_up_contacts(faults, &raw.contacts);
-    look_up(faults, "host", &raw.parents, &known.hosts);
-    let texts = |list: &[Text]| list.iter().map(|text| text.get_ref().clone()).collect::<Vec<_>>();
-    let mut spec = HostSpec::new(name.get_ref(), "");
-    spec.address = raw.address.as_ref().map(|text| text.get_ref().clone()).unwrap_or_default();
-    spec.alias = raw.alias.clone().unwrap_or_default();
-    spec.groups = texts(&raw.groups);
-    spec.parents = texts(&raw.parents);
-    spec.depends = depends::named(&raw.depends, name.get_ref());
-    spec.labels = raw.labels.clone();
-    spec.variables = raw.variables.clone();
-    spec.contacts = texts(&raw.contacts);
-    spec.notes.clone_from(&raw.notes);
-    spec.notes_url.clone_from(&raw.notes_url);
-    let mut host = HostConfig::new(spec);
-    if let Some(said) = &raw.alive {
-        let timing = timing(faults, &RawTiming::default(), defaults);
-        host.alive = alive(faults, said.get_ref(), &said.span(), timing)?;
-    }
-    for (check_name, raw_check) in &raw.check {
-        known.look_up_contacts(faults, &raw_check.contacts);
-        for misplaced in raw_check.hosts.iter().chain(&raw_check.groups) {
-            faults.at(
-                &misplaced.span(),
-                "a check of one host has no hosts or groups".to_owned(),
-                "move it to [check.NAME] or remove the list",
-            );
-        }
-        host.checks.extend(check(faults, name.get_ref(), check_name, raw_check, defaults));
-    }
-    host.polls = raw.poll.specs(name.get_ref());
-    Some(host)
-}
-
-/// Resolves how it is told whether a host is up.
-fn alive(
-    faults: &mut Faults<'_>,
-    said: &Many,
-    span: &std::ops::Range<usize>,
-    timing: Timing,
-) -> Option<Alive> {
-    if said.is_list && !said.texts.is_empty() {
-        let probe = PluginProbe { argv: said.texts.clone(), ..PluginProbe::default() };
-        return Some(Alive::Probe(Box::new((Probe::Plugin(probe), timing))));
-    }
-    match said.texts.first().map(String::as_str) {
-        Some("ping") => Some(Alive::Probe(Box::new((Probe::Icmp(IcmpProbe::default()), timing)))),
-        Some("agent") => Some(Alive::Agent),
-        Some("none") => Some(Alive::None),
-        _ => {
-            faults.at(
-                span,
-                "this does not say how to see that the host is up".to_owned(),
-                r#"write "ping", "agent", "none", or a plug-in as a list"#,
-            );
-            None
-        }
-    }
-}
-
-/// Returns where a file stands, for texts about it.
-pub(super) fn folder_of(file: &SourceFile) -> &std::path::Path {
-    file.path.parent().unwrap_or(std::path::Path::new("."))
 }

@@ -4,7 +4,7 @@ use noroshi_expr::{Expr, Selector, parse};
 use noroshi_model::Matcher;
 
 /// The label that names the host of a series.
-const INSTANCE: &str = "instance";
+pub(super) const INSTANCE: &str = "instance";
 /// Stands for the host's name inside an expression, and in what a check depends on.
 pub(super) const HOST_MACRO: &str = "$HOSTNAME$";
 

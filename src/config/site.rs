@@ -6,7 +6,8 @@ use noroshi_checks::{CheckSpec, HostSpec, Probe};
 use noroshi_collector::PollSpec;
 
 use super::builtin;
-use super::resolve::{Alive, Config, HostConfig};
+use super::host::{Alive, HostConfig};
+use super::resolve::Config;
 
 /// A host that became known by reporting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +43,25 @@ impl Config {
         let configured: BTreeSet<&str> =
             self.hosts.iter().map(|host| host.spec.name.as_str()).collect();
         for host in registered.iter().filter(|host| !configured.contains(host.name.as_str())) {
-            let config = HostConfig::new(HostSpec::new(&host.name, &host.address));
+            let mut config = HostConfig::new(HostSpec::new(&host.name, &host.address));
+            config.checks = self.checks_for(&config.spec);
             self.add(&mut site, &config, Some(host));
         }
         if self.local.is_watched && !configured.contains(self.local.name.as_str()) {
             let host = HostSpec::new(&self.local.name, "127.0.0.1");
-            self.add(&mut site, &HostConfig::new(host), None);
+            let mut host = HostConfig::new(host);
+            host.checks = self.checks_for(&host.spec);
+            self.add(&mut site, &host, None);
         }
+        site.checks.periods.clone_from(&self.periods);
         site.checks.user_macros.clone_from(&self.user_macros);
         site
+    }
+
+    /// Returns the checks for many hosts that a host gets of which the configuration says nothing.
+    fn checks_for(&self, host: &HostSpec) -> Vec<CheckSpec> {
+        let its = self.group_checks.iter().filter(|group| group.is_for(host));
+        its.map(|group| group.on_host(host)).collect()
     }
 
     /// Adds one host with all that it gets.
@@ -83,7 +94,6 @@ impl Config {
         } else if has_agent && self.agents.has_checks {
             builtin::of_an_agent(&spec.name).into_iter().for_each(&mut keep);
         }
-        self.checks_for(&spec).into_iter().for_each(&mut keep);
         host.checks.iter().cloned().for_each(&mut keep);
         site.polls.extend(host.polls.iter().cloned());
         site.checks.checks.extend(checks.into_values());

@@ -1,4 +1,7 @@
 //! The files of a configuration, and where in them something stands.
+//!
+//! The texts of all files stand one after the other in one space of offsets, so that a value which
+//! a table inherited from another file still tells its own place.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,6 +12,58 @@ use std::path::{Path, PathBuf};
 pub(crate) struct SourceFile {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
+}
+
+/// All files of a configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// With the offset at which each begins, rising.
+    files: Vec<(usize, SourceFile)>,
+}
+
+impl Sources {
+    /// Takes the files; returns with them the offset of each one's first byte.
+    pub(crate) fn of(files: Vec<SourceFile>) -> (Self, Vec<usize>) {
+        let mut sources = Self::default();
+        let mut bases = Vec::with_capacity(files.len());
+        let mut base = 0;
+        for file in files {
+            bases.push(base);
+            // One byte between two files: the end of one is not the start of the next.
+            let next = base + file.text.len() + 1;
+            sources.files.push((base, file));
+            base = next;
+        }
+        (sources, bases)
+    }
+
+    /// Returns the texts of the files.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(_, file)| file.text.as_str())
+    }
+
+    /// Makes a fault at a stretch of the texts.
+    pub(crate) fn fault(&self, span: &Range<usize>, what: String, advice: String) -> Fault {
+        match self.file_at(span.start) {
+            Some((base, file)) => {
+                let (line, column) = file.position(span.start - base);
+                Fault { path: file.path.clone(), line, column, what, advice }
+            }
+            None => Fault { path: PathBuf::new(), line: 0, column: 0, what, advice },
+        }
+    }
+
+    /// Returns the folder of the file in which an offset stands: where its relative paths begin.
+    pub(crate) fn folder_at(&self, offset: usize) -> &Path {
+        let parent = self.file_at(offset).and_then(|(_, file)| file.path.parent());
+        parent.unwrap_or(Path::new("."))
+    }
+
+    fn file_at(&self, offset: usize) -> Option<(usize, &SourceFile)> {
+        let after = self.files.partition_point(|(base, _)| *base <= offset);
+        let (base, file) = self.files.get(after.checked_sub(1)?)?;
+        Some((*base, file))
+    }
 }
 
 /// Something wrong in a configuration.
@@ -57,12 +112,6 @@ impl SourceFile {
         }
     }
 
-    /// Makes a fault at a stretch of the text.
-    pub(crate) fn fault(&self, span: &Range<usize>, what: String, advice: String) -> Fault {
-        let (line, column) = self.position(span.start);
-        Fault { path: self.path.clone(), line, column, what, advice }
-    }
-
     /// Returns line and column, from 1, of a byte offset; the end of the text for one beyond it.
     fn position(&self, offset: usize) -> (usize, usize) {
         let mut end = offset.min(self.text.len());
@@ -108,11 +157,15 @@ mod tests {
     #[test]
     fn a_place_is_told_in_lines_and_characters() {
         let file = SourceFile { path: "a.toml".into(), text: "é = 1\nbad = 2\n".into() };
-        let fault = |start: usize| file.fault(&(start..start + 1), "x".into(), "do y".into());
+        let other = SourceFile { path: "b.toml".into(), text: "c = 3\n".into() };
+        let (sources, bases) = Sources::of(vec![file, other]);
+        let fault = |start: usize| sources.fault(&(start..start + 1), "x".into(), "do y".into());
         assert_eq!(fault(0).to_string(), "a.toml:1:1: x; do y");
         assert_eq!(fault(3).to_string(), "a.toml:1:3: x; do y");
         assert_eq!(fault(7).to_string(), "a.toml:2:1: x; do y");
-        assert_eq!(fault(999).to_string(), "a.toml:3:1: x; do y");
+        assert_eq!(fault(15).to_string(), "a.toml:3:1: x; do y");
+        assert_eq!(fault(bases[1]).to_string(), "b.toml:1:1: x; do y");
+        assert_eq!(fault(999).to_string(), "b.toml:2:1: x; do y");
     }
 
     #[test]

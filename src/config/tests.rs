@@ -1,5 +1,7 @@
 //! Whole configurations: what is read, and what each mistake is told.
 
+mod inherit;
+
 use std::fs;
 
 use noroshi_checks::{Judge, Probe};
@@ -36,6 +38,17 @@ fn the_built_in_configuration_watches_this_machine() {
     };
     for check in ["file systems", "memory", "load", "clock", "noroshi store", "configuration"] {
         assert!(has(check), "localhost has no check {check}");
+    }
+}
+
+/// Asserts that each text has one fault, which begins as expected.
+fn assert_told(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let faults = faults(text);
+        assert!(
+            faults.len() == 1 && faults[0].starts_with(expected),
+            "{text}\nexpected {expected}\nbut told  {faults:#?}"
+        );
     }
 }
 
@@ -100,19 +113,81 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
         ),
         ("[check.c]\nexpr = \"up\"\n", "noroshi.toml:1:8: check `c` is for no host; "),
     ];
-    for (text, expected) in cases {
-        let faults = faults(text);
-        assert!(
-            faults.len() == 1 && faults[0].starts_with(expected),
-            "{text}\nexpected {expected}\nbut told  {faults:#?}"
-        );
-    }
+    assert_told(&cases);
+}
+
+#[test]
+fn mistakes_in_periods_templates_and_choices_are_told_too() {
+    let cases = [
+        (
+            "[host.a.check.c]\nping = true\nperiod = \"nihgts\"\n\
+             [period.nights]\nrules = [\"monday 22:00-24:00\"]\n",
+            "noroshi.toml:3:10: there is no period `nihgts`; did you mean `nights`?",
+        ),
+        (
+            "[defaults]\nperiod = \"p\"\n",
+            "noroshi.toml:2:10: there is no period `p`; add [period.p]",
+        ),
+        (
+            "[period.p]\nrules = [\"monday 9:00-17:00\", \"mondey 9:00-17:00\"]\n",
+            "noroshi.toml:2:31: \"mondey 9:00-17:00\" is no rule of a time period; write days and times",
+        ),
+        (
+            "[period.p]\nzone = \"Europe/Berlni\"\nrules = [\"monday 09:00-17:00\"]\n",
+            "noroshi.toml:2:8: there is no time zone \"Europe/Berlni\"; write an IANA name",
+        ),
+        (
+            "[period.p]\nrules = [\"monday 09:00-17:00\"]\nexclude = [\"p\"]\n",
+            "noroshi.toml:3:12: period `p` excludes itself; ",
+        ),
+        ("[period.p]\n", "noroshi.toml:1:9: period `p` never holds; "),
+        (
+            "[host.a]\nuse = [\"linxu\"]\n[template.host.linux]\n",
+            "noroshi.toml:2:8: there is no template `linxu` for a host; did you mean `linux`?",
+        ),
+        (
+            "[template.check.a]\nuse = [\"b\"]\n[template.check.b]\nuse = \"a\"\n",
+            "noroshi.toml:4:7: a circle of templates: a uses b uses a; take one of them out",
+        ),
+        (
+            "[template.check.a]\nintervall = \"1m\"\n[host.x.check.c]\nping = true\nuse = \"a\"\n\
+             [host.y.check.c]\nping = true\nuse = \"a\"\n",
+            "noroshi.toml:2:1: unknown field `intervall`; did you mean `interval`?",
+        ),
+        ("[template.check.a]\nexpr = \"rate(up[5m)\"\n", "noroshi.toml:2:19: "),
+        ("[template.contact.a]\n", "noroshi.toml:1:11: there are no templates of `contact`; "),
+        ("host = 1\n", "noroshi.toml:1:8: `host` is no table of tables; write [host.NAME]"),
+        (
+            "[check.c]\nping = true\nmatch = \"web\"\n",
+            "noroshi.toml:3:9: \"web\" chooses no hosts: hosts have no metric; write matchers",
+        ),
+        (
+            "[host.a.check.c]\nping = true\nmatch = '{a=\"b\"}'\n",
+            "noroshi.toml:3:9: a check of one host does not choose hosts; ",
+        ),
+        (
+            "[host.a]\nflapping = { low = 40 }\n",
+            "noroshi.toml:2:12: flapping cannot end at 40 % and begin at 30 %; ",
+        ),
+    ];
+    assert_told(&cases);
 }
 
 #[test]
 fn all_mistakes_are_told_at_once() {
     let text = "[server]\nlisten = \"x\"\n[host.a]\nparents = [\"nope\"]\n[contact.b]\n";
     assert_eq!(faults(text).len(), 3, "{:#?}", faults(text));
+}
+
+#[test]
+fn a_fault_that_a_table_inherits_stands_where_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.toml"), "[host.web1.check.c]\nuse = \"slow\"\n").unwrap();
+    let template = "# a comment\n[template.check.slow]\nping = true\ncontacts = [\"nobody\"]\n";
+    fs::write(folder.path().join("b.toml"), template).unwrap();
+    let faults = load(Some(folder.path())).unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert!(faults[0].to_string().contains("b.toml:4:13: there is no contact `nobody`"));
 }
 
 #[test]
