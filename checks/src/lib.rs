@@ -77,6 +77,7 @@ mod board;
 mod checks;
 mod command;
 mod flapping;
+mod graphs;
 mod handler;
 #[cfg(test)]
 mod harness;
@@ -104,6 +105,7 @@ pub use availability::Availability;
 pub use board::Applied;
 pub use checks::{Checks, Deps};
 pub use command::{Command, CommandError, serve_commands};
+pub use graphs::graphs;
 pub use period::PeriodSpec;
 pub use probe::{
     Compare, DnsProbe, ExpressionProbe, HttpProbe, IcmpProbe, Judge, Missing, NrpeCertificates,

@@ -388,7 +388,8 @@ impl Daemon {
 /// Returns the graphs of everything that may be watched.
 fn graphs() -> Vec<GraphTemplate> {
     let polled = noroshi_collector::registry().iter().flat_map(|poller| (poller.graphs)());
-    noroshi_agent::graphs::graphs().into_iter().chain(polled).collect()
+    let probed = noroshi_checks::graphs();
+    noroshi_agent::graphs::graphs().into_iter().chain(polled).chain(probed).collect()
 }
 
 /// Returns who is told; links lead to where the server listens unless the configuration says.
