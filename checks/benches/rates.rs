@@ -208,12 +208,7 @@ async fn main() {
     rate("plug-in /bin/true", 4_000, Probe::Plugin(PluginProbe { argv, ..PluginProbe::default() }))
         .await;
     let port = serve().await;
-    let tcp = TcpProbe {
-        target: format!("127.0.0.1:{port}"),
-        protocol: Protocol::Connect,
-        warning: None,
-        critical: None,
-    };
+    let tcp = TcpProbe::new(&format!("127.0.0.1:{port}"), Protocol::Connect);
     rate("TCP connect", 12_000, Probe::Tcp(tcp)).await;
     let url = format!("http://127.0.0.1:{port}/");
     rate("HTTP GET", 12_000, Probe::Http(Box::new(HttpProbe::get(&url)))).await;

@@ -164,7 +164,7 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
     let looking = async {
         match &*job.probe {
             Probe::Expression(_) => look_at_expression(tools, job, now).await,
-            Probe::Tcp(probe) => tcp::look(probe, &job.macros).await,
+            Probe::Tcp(probe) => tcp::look(probe, &job.macros, now).await,
             Probe::Passive(probe) => look_passive(probe, job.last, now),
             // The runner of plug-ins keeps the time by itself, to end the whole process group.
             Probe::Plugin(probe) => look_plugin(probe, &job.macros, limit).await,

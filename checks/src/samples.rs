@@ -4,6 +4,10 @@ use noroshi_model::{CheckResult, Kind, Labels, MetricMeta, Origin, Sample, Statu
 
 use crate::probe::Measure;
 
+/// What a probe's own series carry besides host and check: dashboards for `blackbox_exporter` ask
+/// for a job, and this is what it is called everywhere.
+const JOB: (&str, &str) = ("job", "blackbox");
+
 /// Adds the samples of one result: its performance data, its times, and the status that it made.
 ///
 /// `status`: after the judging, because only that knows unreachable from down; `None` when the
@@ -34,10 +38,9 @@ pub(crate) fn add(
         add("noroshi_perfdata", &[("label", &item.label), ("unit", item.unit.as_str())], value);
     }
     for measure in measures {
-        match measure.label {
-            Some(label) => add(measure.name, &[label], measure.value),
-            None => add(measure.name, &[], measure.value),
-        }
+        let mut further = vec![JOB];
+        further.extend(measure.label);
+        add(measure.name, &further, measure.value);
     }
 }
 
@@ -64,6 +67,21 @@ pub(crate) fn metas() -> Vec<MetricMeta> {
         ),
         meta("probe_success", "", "Whether a probe found what it should: 1 or 0."),
         meta("probe_duration_seconds", "seconds", "How long a probe took."),
+        meta("probe_dns_lookup_time_seconds", "seconds", "How long the name took to resolve."),
+        meta("probe_ip_protocol", "", "4 or 6: by which IP a probe went."),
         meta("probe_http_duration_seconds", "seconds", "How long a phase of an HTTP probe took."),
+        meta("probe_http_status_code", "", "Status code of the last answer."),
+        meta("probe_http_version", "", "HTTP version of the last answer."),
+        meta("probe_http_ssl", "", "Whether the last answer came by TLS: 1 or 0."),
+        meta("probe_http_redirects", "", "How many redirects were followed."),
+        meta("probe_http_content_length", "bytes", "What the server says the length is, or -1."),
+        meta("probe_http_uncompressed_body_length", "bytes", "How much of the body was read."),
+        meta("probe_failed_due_to_regex", "", "Whether the body had not the text wanted: 1 or 0."),
+        meta(
+            "probe_ssl_earliest_cert_expiry",
+            "seconds",
+            "When the first certificate of the chain ends, since 1970.",
+        ),
+        meta("probe_icmp_duration_seconds", "seconds", "How long a phase of a ping took."),
     ]
 }

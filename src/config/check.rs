@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use noroshi_checks::{
-    CheckSpec, Compare, ExpressionProbe, FlappingSpec, HttpProbe, IcmpProbe, Judge, Missing,
-    PassiveProbe, PluginProbe, Probe, Protocol, TcpProbe, Threshold, Timing,
+    CheckSpec, Compare, ExpressionProbe, FlappingSpec, Judge, Missing, PassiveProbe, PluginProbe,
+    Probe, Threshold, Timing,
 };
 use noroshi_model::{CheckId, GraphHint, Status};
 use serde_spanned::Spanned;
 
-use super::depends;
 use super::raw::{RawCheck, RawFlapping, RawTiming, Text};
 use super::remote::nrpe;
 use super::scope::scoped;
 use super::source::{Fault, Sources};
+use super::{depends, probe};
 
 /// Where faults go.
 pub(super) struct Faults<'a> {
@@ -44,7 +44,7 @@ impl Faults<'_> {
 type Kind = (&'static str, fn(&RawCheck) -> bool);
 
 /// The keys that say how to look, and whether a table has each: a check has exactly one.
-pub(super) const PROBE_KINDS: [Kind; 7] = [
+pub(super) const PROBE_KINDS: [Kind; 18] = [
     ("command", |raw| raw.command.is_some()),
     ("expr", |raw| raw.expr.is_some()),
     ("http", |raw| raw.http.is_some()),
@@ -52,6 +52,17 @@ pub(super) const PROBE_KINDS: [Kind; 7] = [
     ("ping", |raw| raw.ping.is_some()),
     ("passive", |raw| raw.passive.is_some()),
     ("nrpe", |raw| raw.nrpe.is_some()),
+    ("dns", |raw| raw.dns.is_some()),
+    ("tls", |raw| raw.tls.is_some()),
+    ("ntp", |raw| raw.ntp.is_some()),
+    ("smtp", |raw| raw.smtp.is_some()),
+    ("imap", |raw| raw.imap.is_some()),
+    ("pop3", |raw| raw.pop3.is_some()),
+    ("ssh", |raw| raw.ssh.is_some()),
+    ("ftp", |raw| raw.ftp.is_some()),
+    ("ldap", |raw| raw.ldap.is_some()),
+    ("mysql", |raw| raw.mysql.is_some()),
+    ("postgresql", |raw| raw.postgresql.is_some()),
 ];
 /// The keys that say more about one way of looking, and mean nothing for another.
 pub(super) const PROBE_OPTIONS: [&str; 6] =
@@ -198,27 +209,6 @@ pub(super) fn probe(
         let probe = PluginProbe { argv, arguments: Vec::new(), env: BTreeMap::new() };
         return Some(Probe::Plugin(probe));
     }
-    if let Some(url) = &raw.http {
-        let mut http = HttpProbe::get(url.get_ref());
-        http.text.clone_from(&raw.text);
-        http.statuses.clone_from(&raw.statuses);
-        if !url.get_ref().starts_with("http://") && !url.get_ref().starts_with("https://") {
-            faults.at(
-                &url.span(),
-                format!("{:?} is no address of a page", url.get_ref()),
-                "begin with http:// or https://",
-            );
-        }
-        return Some(Probe::Http(Box::new(http)));
-    }
-    if let Some(target) = &raw.tcp {
-        return Some(Probe::Tcp(TcpProbe {
-            target: target.get_ref().clone(),
-            protocol: Protocol::Connect,
-            warning: None,
-            critical: None,
-        }));
-    }
     if let Some(freshness) = &raw.passive {
         let freshness = Some(freshness.get_ref().0);
         return Some(Probe::Passive(PassiveProbe { freshness, stale: None }));
@@ -226,7 +216,7 @@ pub(super) fn probe(
     if let Some(raw) = &raw.nrpe {
         return nrpe(faults, raw);
     }
-    Some(Probe::Icmp(IcmpProbe::default()))
+    probe::native(faults, raw)
 }
 
 /// Makes a check of an expression.
@@ -276,7 +266,7 @@ fn expression(faults: &mut Faults<'_>, text: &Text, host: &str) -> Option<String
 }
 
 /// Reads a threshold: `> 90`, or `> 90 until 85` with hysteresis; a bare number is `> number`.
-fn threshold(faults: &mut Faults<'_>, text: &Text) -> Option<Threshold> {
+pub(super) fn threshold(faults: &mut Faults<'_>, text: &Text) -> Option<Threshold> {
     let parsed = parse_threshold(text.get_ref());
     if parsed.is_none() {
         faults.at(

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use super::check::{Faults, check, flapping, kinds, probe, timing};
 use super::depends::Need;
 use super::group::{GroupCheck, refuse_choice, without_choice};
+use super::probe::Brief;
 use super::raw::{Many, RawAlive, RawCheck, RawHost, RawTiming, Text};
 use super::resolve::{Config, Known, check_host_name, look_up, once_each};
 use super::table::{Named, Table, lay_check_over, read, settle, take_named};
@@ -223,7 +224,7 @@ fn spec(faults: &mut Faults<'_>, name: &Text, raw: &RawHost) -> HostSpec {
 /// Lets the check of a template look somehow when it leaves open how.
 fn look_somehow(raw: &mut RawCheck) {
     if kinds(raw).is_empty() {
-        raw.ping = Some(true);
+        raw.ping = Some(Spanned::new(0..0, Brief::Flag(true)));
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `resolve` | what they mean; all faults at once |
 //! | `host`, `check`, `group` | a host's table; a check's becomes a probe, for one host or many |
 //! | `period` | times that have a name |
+//! | `probe` | how a check looks: the native probes with all their options |
 //! | `depends` | what needs what: names that exist, and no circle |
 //! | `remote` | what runs on the host itself |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
@@ -22,6 +23,7 @@ mod group;
 mod host;
 mod people;
 mod period;
+mod probe;
 mod raw;
 mod remote;
 mod resolve;

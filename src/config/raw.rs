@@ -12,6 +12,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_spanned::Spanned;
 
+use super::probe::{RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said};
 use super::remote::RawNrpe;
 
 /// A text with its place.
@@ -210,14 +211,25 @@ pub(crate) struct RawCheck {
     /// How many runs in a row: the same as `attempts`, in a rule's words.
     pub(crate) r#for: Option<Spanned<u32>>,
     pub(crate) unit: Option<String>,
-    /// Native probes.
-    pub(crate) tcp: Option<Text>,
-    pub(crate) http: Option<Text>,
-    /// Of `http`: a text that the answer must hold.
+    /// Native probes: `true`, a text, or a table with all options (`probe/table.rs`).
+    pub(crate) http: Said<RawHttp>,
+    /// Of `http` as a text: a text that the answer must hold.
     pub(crate) text: Option<String>,
-    /// Of `http`: statuses that are fine instead of 200 to 399.
+    /// Of `http` as a text: statuses that are fine instead of 200 to 399.
     pub(crate) statuses: Vec<u16>,
-    pub(crate) ping: Option<bool>,
+    pub(crate) tcp: Said<RawService>,
+    pub(crate) smtp: Said<RawService>,
+    pub(crate) imap: Said<RawService>,
+    pub(crate) pop3: Said<RawService>,
+    pub(crate) ssh: Said<RawService>,
+    pub(crate) ftp: Said<RawService>,
+    pub(crate) ldap: Said<RawService>,
+    pub(crate) mysql: Said<RawService>,
+    pub(crate) postgresql: Said<RawService>,
+    pub(crate) ping: Said<RawPing>,
+    pub(crate) dns: Said<RawDns>,
+    pub(crate) tls: Said<RawTls>,
+    pub(crate) ntp: Said<RawNtp>,
     /// Results are handed in; without one for this long the check is unknown.
     pub(crate) passive: Option<Spanned<Humane>>,
     /// Looked at on the host itself.

@@ -72,7 +72,7 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
         (
             "[host.a.check.c]\n",
             "noroshi.toml:1:15: check `c` does not say how to look; give one of command, expr, \
-             http, tcp, ping, passive",
+             http, tcp, ping, passive, nrpe, dns,",
         ),
         (
             "[host.a.check.c]\ncommand = \"check_load -w 5\"\n",

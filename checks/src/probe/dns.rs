@@ -28,7 +28,7 @@ pub(crate) async fn look(probe: &DnsProbe, macros: &Macros) -> Finding {
     let Ok(asked) = Name::from_utf8(&name) else {
         return Finding::unknown(format!("{name:?} is no DNS name"));
     };
-    let Ok(record) = probe.record.to_uppercase().parse::<RecordType>() else {
+    let Some(record) = record_type(&probe.record) else {
         return Finding::unknown(format!("{:?} is no record type", probe.record));
     };
     let own = if probe.server.is_empty() { "$HOSTADDRESS$" } else { &probe.server };
@@ -56,6 +56,11 @@ pub(crate) async fn look(probe: &DnsProbe, macros: &Macros) -> Finding {
     finding
 }
 
+/// Returns the type of record of a name such as `MX`; `None` when there is none.
+pub(crate) fn record_type(name: &str) -> Option<RecordType> {
+    name.to_uppercase().parse().ok()
+}
+
 /// Resolves `host` or `host:port`, an IPv6 address with or without brackets.
 pub(crate) async fn address(text: &str, port: u16) -> Result<SocketAddr, String> {
     if let Ok(ip) = text.parse() {
@@ -77,11 +82,11 @@ fn judge(probe: &DnsProbe, name: &str, answer: &Message) -> Finding {
     if code != ResponseCode::NoError {
         return Finding::new(Status::Critical, format!("{name} {record}: {code}"));
     }
-    let wanted = record.parse::<RecordType>();
+    let wanted = record_type(&record);
     let found: Vec<String> = answer
         .answers
         .iter()
-        .filter(|found| wanted.as_ref().is_ok_and(|wanted| found.record_type() == *wanted))
+        .filter(|found| wanted.is_some_and(|wanted| found.record_type() == wanted))
         .map(|found| found.data.to_string())
         .collect();
     let same = |a: &str, b: &str| {

@@ -30,6 +30,18 @@ pub(crate) struct Measure {
     pub(crate) value: f64,
 }
 
+impl Measure {
+    /// Makes a value without a label of its own.
+    pub(crate) fn new(name: &'static str, value: f64) -> Self {
+        Self { name, label: None, value }
+    }
+
+    /// Makes a duration in seconds.
+    pub(crate) fn of(name: &'static str, time: Duration) -> Self {
+        Self::new(name, time.as_secs_f64())
+    }
+}
+
 impl Finding {
     /// Makes a finding that has only a text.
     pub(crate) fn new(status: Status, output: impl Into<String>) -> Self {

@@ -1,5 +1,11 @@
 //! HTTP and HTTPS: one request, what came back, and where the time went.
+//!
+//! `http/spec.rs` holds what a check is told, `judge` what it makes of the answer.
 
+mod judge;
+mod spec;
+
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -7,20 +13,23 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    LOCATION, USER_AGENT,
 };
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
-use noroshi_model::quantity::format_value;
-use noroshi_model::{Perfdata, Status, Timestamp, Unit};
+use noroshi_model::{Status, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
-use super::HttpProbe;
-use super::finding::{Finding, Measure, judge_time, time_data};
-use super::tcp::{connect, host_and_port, measures, precise};
+use super::Family;
+use super::connect::{connect, host_and_port};
+use super::finding::Finding;
+use super::tcp::measures;
 use super::tls::{self, Chain};
 use crate::macros::Macros;
+use judge::judge;
+pub use spec::{HttpProbe, JsonWish};
 
 /// How much of a body is read: what is looked for must stand in it.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -60,10 +69,16 @@ impl Phases {
 /// What came back.
 struct Answer {
     status: StatusCode,
+    version: Version,
     location: Option<String>,
+    /// What the server said the length is; `None`: nothing.
+    length: Option<u64>,
     body: Vec<u8>,
     chain: Option<Chain>,
+    is_v6: bool,
     phases: Phases,
+    /// How many redirects led here.
+    redirects: u8,
 }
 
 /// A request ready to be sent.
@@ -73,36 +88,22 @@ struct Ask {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
     connect_to: Option<String>,
+    family: Family,
 }
 
 /// Asks and judges.
 pub(crate) async fn look(probe: &HttpProbe, macros: &Macros, now: Timestamp) -> Finding {
-    let mut ask = match Ask::new(probe, macros) {
+    let ask = match Ask::new(probe, macros) {
         Ok(ask) => ask,
         Err(why) => return Finding::unknown(why),
     };
     let begun = Instant::now();
-    let mut phases = Phases::default();
-    let mut redirects = 0;
-    loop {
-        let answer = match ask.send(now).await {
-            Ok(answer) => answer,
-            Err(why) => {
-                let mut finding = Finding::new(Status::Critical, why);
-                finding.measures.extend(measures(Status::Critical, begun.elapsed()));
-                return finding;
-            }
-        };
-        phases.add(answer.phases);
-        let next = answer.location.clone().filter(|_| answer.status.is_redirection());
-        match next {
-            Some(location) if redirects < probe.redirects_max => {
-                redirects += 1;
-                if let Err(why) = ask.follow(&location) {
-                    return Finding::new(Status::Critical, why);
-                }
-            }
-            _ => return judge(probe, &answer, phases, begun.elapsed(), now),
+    match ask.send_and_follow(probe.redirects_max, now).await {
+        Ok(answer) => judge(probe, &answer, begun.elapsed(), now),
+        Err(why) => {
+            let mut finding = Finding::new(Status::Critical, why);
+            finding.measures.extend(measures(Status::Critical, begun.elapsed()));
+            finding
         }
     }
 }
@@ -122,6 +123,7 @@ pub(crate) async fn post_json(
         headers: vec![(CONTENT_TYPE, json_type)],
         body: json.into(),
         connect_to: None,
+        family: Family::Any,
     };
     let answer = timeout(limit, ask.send(now)).await.map_err(|_| "timed out".to_owned())??;
     if let Some(fault) = answer.chain.and_then(|chain| chain.fault) {
@@ -132,7 +134,7 @@ pub(crate) async fn post_json(
 
 impl Ask {
     fn new(probe: &HttpProbe, macros: &Macros) -> Result<Self, String> {
-        let url = macros.expand(&probe.url, &[]);
+        let url = macros.expand(&bracketed(&probe.url, macros), &[]);
         let uri: Uri = url.parse().map_err(|error| format!("{url:?} is no URL: {error}"))?;
         if uri.host().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(format!("{url:?} is no http or https URL"));
@@ -149,15 +151,17 @@ impl Ask {
             headers.push((name, value));
         }
         if let Some((user, password)) = &probe.basic_auth {
-            let plain = format!("{}:{}", macros.expand(user, &[]), macros.expand(password, &[]));
-            let value = format!("Basic {}", BASE64.encode(plain));
-            let mut value = value.parse::<HeaderValue>().map_err(|error| error.to_string())?;
-            value.set_sensitive(true);
-            headers.push((AUTHORIZATION, value));
+            let password = macros.expand(password.reveal(), &[]);
+            let plain = format!("{}:{password}", macros.expand(user, &[]));
+            headers.push(authorization(&format!("Basic {}", BASE64.encode(plain)))?);
+        }
+        if let Some(token) = &probe.bearer {
+            let token = macros.expand(token.reveal(), &[]);
+            headers.push(authorization(&format!("Bearer {token}"))?);
         }
         let body = Bytes::from(macros.expand(&probe.body, &[]));
         let connect_to = probe.connect_to.as_ref().map(|text| macros.expand(text, &[]));
-        Ok(Self { uri, method, headers, body, connect_to })
+        Ok(Self { uri, method, headers, body, connect_to, family: probe.family })
     }
 
     fn is_https(&self) -> bool {
@@ -174,32 +178,48 @@ impl Ask {
         let default = if self.is_https() { 443 } else { 80 };
         let port = self.uri.port_u16().unwrap_or(default);
         match &self.connect_to {
-            Some(to) => match host_and_port(to, self.host()) {
-                Some((host, port)) if to.contains(':') => (host, port),
-                _ => (to.clone(), port),
-            },
+            Some(to) => {
+                host_and_port(to, self.host(), Some(port)).unwrap_or_else(|| (to.clone(), port))
+            }
             None => (self.host().to_owned(), port),
         }
     }
 
-    /// Goes where a redirect points. Passwords stay with the host that they are for.
-    fn follow(&mut self, location: &str) -> Result<(), String> {
-        let wrong = || format!("redirected to {location:?}, which is no http or https URL");
-        let next: Uri = if location.starts_with('/') && !location.starts_with("//") {
-            let mut parts = self.uri.clone().into_parts();
-            parts.path_and_query = location.parse().ok();
-            Uri::from_parts(parts).map_err(|_| wrong())?
-        } else {
-            location.parse().map_err(|_| wrong())?
-        };
-        if next.host().is_none() || !matches!(next.scheme_str(), Some("http" | "https")) {
-            return Err(wrong());
+    /// Asks, and asks where a redirect points, at most `redirects_max` times.
+    async fn send_and_follow(
+        mut self,
+        redirects_max: u8,
+        now: Timestamp,
+    ) -> Result<Answer, String> {
+        let mut phases = Phases::default();
+        let mut redirects = 0;
+        loop {
+            let mut answer = self.send(now).await?;
+            phases.add(answer.phases);
+            let next = answer.location.take().filter(|_| answer.status.is_redirection());
+            match next {
+                Some(_) if redirects_max > 0 && redirects == redirects_max => {
+                    return Err(format!("more than {redirects_max} redirects"));
+                }
+                Some(location) if redirects < redirects_max => {
+                    redirects += 1;
+                    self.follow(&location, answer.status)?;
+                }
+                _ => return Ok(Answer { phases, redirects, ..answer }),
+            }
         }
+    }
+
+    /// Goes where a redirect points. Passwords stay with the host that they are for.
+    fn follow(&mut self, location: &str, status: StatusCode) -> Result<(), String> {
+        let next = resolved(&self.uri, location)
+            .ok_or_else(|| format!("redirected to {location:?}, which is no http or https URL"))?;
         if next.authority() != self.uri.authority() || next.scheme() != self.uri.scheme() {
-            self.headers.retain(|(name, _)| *name != AUTHORIZATION);
+            self.headers.retain(|(name, _)| *name != AUTHORIZATION && *name != HOST);
             self.connect_to = None;
         }
-        if self.method != Method::HEAD {
+        let is_kept = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT];
+        if self.method != Method::HEAD && !is_kept.contains(&status) {
             self.method = Method::GET;
             self.body = Bytes::new();
         }
@@ -210,24 +230,27 @@ impl Ask {
     /// Connects, asks, and reads the answer.
     async fn send(&self, now: Timestamp) -> Result<Answer, String> {
         let (host, port) = self.address();
-        let connected = connect(&host, port).await.map_err(|error| noroshi_model::chain(&error))?;
+        let connected = connect(&host, port, self.family).await;
+        let connected = connected.map_err(|error| noroshi_model::chain(&error))?;
         let mut phases =
             Phases { resolve: connected.resolve, connect: connected.connect, ..Phases::default() };
-        if !self.is_https() {
-            return self.exchange(connected.stream, None, phases).await;
-        }
-        let begun = Instant::now();
-        let (stream, chain) =
-            tls::handshake(connected.stream, self.host(), now, &[b"http/1.1"]).await?;
-        phases.tls = begun.elapsed();
-        self.exchange(stream, Some(chain), phases).await
+        let mut answer = if self.is_https() {
+            let begun = Instant::now();
+            let (stream, chain) =
+                tls::handshake(connected.stream, self.host(), now, &[b"http/1.1"]).await?;
+            phases.tls = begun.elapsed();
+            Answer { chain: Some(chain), ..self.exchange(stream, phases).await? }
+        } else {
+            self.exchange(connected.stream, phases).await?
+        };
+        answer.is_v6 = connected.is_v6;
+        Ok(answer)
     }
 
     /// Sends the request over a connection and reads the answer.
     async fn exchange(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
-        chain: Option<Chain>,
         mut phases: Phases,
     ) -> Result<Answer, String> {
         let begun = Instant::now();
@@ -240,12 +263,12 @@ impl Ask {
             let response =
                 response.map_err(|error| format!("no answer: {}", noroshi_model::chain(&error)))?;
             let first = begun.elapsed();
-            let (status, location) = (response.status(), location(&response));
-            Ok::<_, String>((status, location, first, read(response.into_body()).await?))
+            let (head, body) = response.into_parts();
+            Ok::<_, String>((head, first, read(body).await?))
         });
         let mut connection = std::pin::pin!(connection);
         let mut is_open = true;
-        let (status, location, first, body) = loop {
+        let (head, first, body) = loop {
             tokio::select! {
                 answer = &mut asking => break answer?,
                 // The answer may still be on its way through the channel.
@@ -254,7 +277,18 @@ impl Ask {
         };
         phases.processing = first;
         phases.transfer = begun.elapsed().saturating_sub(first);
-        Ok(Answer { status, location, body, chain, phases })
+        let text = |name: HeaderName| head.headers.get(name)?.to_str().ok();
+        Ok(Answer {
+            status: head.status,
+            version: head.version,
+            location: text(LOCATION).map(str::to_owned),
+            length: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            body,
+            chain: None,
+            is_v6: false,
+            phases,
+            redirects: 0,
+        })
     }
 
     fn request(&self) -> Result<Request<Full<Bytes>>, String> {
@@ -267,6 +301,10 @@ impl Ask {
         if !has(&HOST) {
             request = request.header(HOST, host);
         }
+        if !has(&CONNECTION) {
+            // Nothing more is asked on this connection.
+            request = request.header(CONNECTION, "close");
+        }
         if !has(&USER_AGENT) {
             request = request.header(USER_AGENT, AGENT);
         }
@@ -277,9 +315,45 @@ impl Ask {
     }
 }
 
-fn location(response: &Response<Incoming>) -> Option<String> {
-    let location = response.headers().get(LOCATION)?;
-    Some(location.to_str().ok()?.to_owned())
+/// Makes a header that is never shown.
+fn authorization(value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let value = value.parse::<HeaderValue>();
+    let mut value = value.map_err(|_| "the password or token cannot be sent".to_owned())?;
+    value.set_sensitive(true);
+    Ok((AUTHORIZATION, value))
+}
+
+/// Puts brackets around the host's address where a URL wants them: around one of IPv6.
+fn bracketed(url: &str, macros: &Macros) -> String {
+    let is_v6 = macros.expand("$HOSTADDRESS$", &[]).parse::<Ipv6Addr>().is_ok();
+    if is_v6 { url.replace("//$HOSTADDRESS$", "//[$HOSTADDRESS$]") } else { url.to_owned() }
+}
+
+/// Returns where `location` points, seen from `from`; `None` when it is no http or https URL.
+///
+/// Source: RFC 3986, section 5.2; fragments are the client's own.
+fn resolved(from: &Uri, location: &str) -> Option<Uri> {
+    let location = location.split('#').next()?;
+    let (scheme, authority) = (from.scheme_str()?, from.authority()?);
+    let head = location.split(['/', '?']).next()?;
+    if head.contains(':') && !location.contains("://") {
+        return None;
+    }
+    let text = if location.contains("://") {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else if location.starts_with('?') {
+        format!("{scheme}://{authority}{}{location}", from.path())
+    } else {
+        let folder = &from.path()[..from.path().rfind('/').map_or(0, |slash| slash + 1)];
+        format!("{scheme}://{authority}{folder}{location}")
+    };
+    let next: Uri = text.parse().ok()?;
+    let is_page = next.host().is_some() && matches!(next.scheme_str(), Some("http" | "https"));
+    is_page.then_some(next)
 }
 
 /// Reads a body up to its bound; the rest stays with the server.
@@ -297,96 +371,6 @@ async fn read(mut body: Incoming) -> Result<Vec<u8>, String> {
         }
     }
     Ok(bytes)
-}
-
-/// Judges status, content, certificate and time; the first line tells the worst first.
-fn judge(
-    probe: &HttpProbe,
-    answer: &Answer,
-    phases: Phases,
-    time: Duration,
-    now: Timestamp,
-) -> Finding {
-    let mut faults = Vec::new();
-    let mut finding = Finding::new(Status::Ok, "");
-    if let Err(fault) = judge_answer(probe, answer) {
-        finding.worsen(Status::Critical);
-        faults.push(fault);
-    }
-    let mut told = Vec::new();
-    if let Some(chain) = &answer.chain {
-        let limits = (probe.certificate_days_warning, probe.certificate_days_critical);
-        let (status, text) = chain.judge(now, limits.0, limits.1, probe.is_insecure);
-        finding.worsen(status);
-        finding.perfdata.extend(tls::days_data(chain, now, limits));
-        finding.measures.extend(tls::expiry(chain));
-        if status.is_problem() { faults.push(text) } else { told.push(text) }
-    }
-    let status = judge_time(time, probe.warning, probe.critical);
-    finding.worsen(status);
-    let size = format_value(answer.body.len() as f64, "bytes");
-    let reason = answer.status.canonical_reason().unwrap_or("");
-    let line = format!("HTTP {} {reason}, {size} in {}", answer.status.as_u16(), precise(time));
-    faults.push(line);
-    faults.extend(told);
-    finding.output = faults.join(", ");
-    for (phase, time) in phases.named() {
-        let text = format!("{phase} {}", precise(time));
-        finding.long_output.push_str(if finding.long_output.is_empty() { "" } else { ", " });
-        finding.long_output.push_str(&text);
-    }
-    finding.perfdata.insert(0, time_data("time", time, probe.warning, probe.critical));
-    finding.perfdata.insert(1, size_data(answer.body.len()));
-    add_measures(&mut finding, answer, phases, time);
-    finding
-}
-
-fn judge_answer(probe: &HttpProbe, answer: &Answer) -> Result<(), String> {
-    let code = answer.status.as_u16();
-    let is_fine = match &probe.statuses[..] {
-        [] => (200..400).contains(&code),
-        statuses => statuses.contains(&code),
-    };
-    if !is_fine {
-        return Err(format!("status {code} is not wanted"));
-    }
-    let body = String::from_utf8_lossy(&answer.body);
-    if let Some(text) = probe.text.as_ref().filter(|text| !body.contains(text.as_str())) {
-        return Err(format!("the body does not hold {text:?}"));
-    }
-    if let Some(pattern) = &probe.regex {
-        let regex = regex::Regex::new(pattern).map_err(|error| format!("{pattern:?}: {error}"))?;
-        if !regex.is_match(&body) {
-            return Err(format!("the body does not match {pattern:?}"));
-        }
-    }
-    Ok(())
-}
-
-fn size_data(bytes: usize) -> Perfdata {
-    Perfdata {
-        label: "size".to_owned(),
-        value: Some(bytes as f64),
-        unit: Unit::Bytes,
-        warning: None,
-        critical: None,
-        min: Some(0.0),
-        max: None,
-    }
-}
-
-fn add_measures(finding: &mut Finding, answer: &Answer, phases: Phases, time: Duration) {
-    let status = finding.status;
-    finding.measures.extend(measures(status, time));
-    let code = f64::from(answer.status.as_u16());
-    finding.measures.push(Measure { name: "probe_http_status_code", label: None, value: code });
-    for (phase, time) in phases.named() {
-        finding.measures.push(Measure {
-            name: "probe_http_duration_seconds",
-            label: Some(("phase", phase)),
-            value: time.as_secs_f64(),
-        });
-    }
 }
 
 #[cfg(test)]

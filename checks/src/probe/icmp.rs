@@ -137,11 +137,11 @@ fn judge(
     });
     let [success, _] = measures(status, Duration::ZERO);
     finding.measures.push(success);
-    finding.measures.extend(mean.map(|mean| Measure {
-        name: "probe_duration_seconds",
-        label: None,
-        value: mean.as_secs_f64(),
-    }));
+    if let Some(mean) = mean {
+        let (label, value) = (Some(("phase", "rtt")), mean.as_secs_f64());
+        finding.measures.push(Measure::of("probe_duration_seconds", mean));
+        finding.measures.push(Measure { name: "probe_icmp_duration_seconds", label, value });
+    }
     finding
 }
 

@@ -1,5 +1,6 @@
 //! How a check looks: the kinds of probe and their configuration.
 
+mod connect;
 pub(crate) mod dns;
 mod expression;
 mod finding;
@@ -9,6 +10,7 @@ pub(crate) mod nrpe;
 pub(crate) mod ntp;
 mod passive;
 mod plugin;
+mod secret;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 
@@ -17,11 +19,15 @@ use std::time::Duration;
 
 use noroshi_model::Status;
 
+pub use connect::Family;
 pub(crate) use expression::Judged;
 pub(crate) use finding::{Finding, Measure};
+pub use http::{HttpProbe, JsonWish};
 pub use nrpe::{NrpeCertificates, NrpeTls, NrpeVersion};
 pub(crate) use passive::look as look_passive;
 pub(crate) use plugin::look as look_plugin;
+pub use secret::Secret;
+pub use tcp::{Protocol, Security, TcpProbe};
 
 /// How a check looks.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,103 +185,6 @@ pub enum Missing {
     Ok,
 }
 
-/// An HTTP request and what is wanted of the answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpProbe {
-    /// Where to; macros are expanded. `http` or `https`.
-    pub url: String,
-    /// `GET`, `HEAD`, `POST`, ...
-    pub method: String,
-    /// Headers to send; macros are expanded in the values.
-    pub headers: Vec<(String, String)>,
-    /// Body to send.
-    pub body: String,
-    /// User and password for basic authentication; macros are expanded.
-    pub basic_auth: Option<(String, String)>,
-    /// Statuses that are fine; empty: 200 to 399.
-    pub statuses: Vec<u16>,
-    /// Text that the body must hold.
-    pub text: Option<String>,
-    /// Regular expression that the body must match.
-    pub regex: Option<String>,
-    /// How many redirects are followed; 0: a redirect is an answer like any other.
-    pub redirects_max: u8,
-    /// Connect here (`address` or `address:port`) instead of to the name in the URL.
-    pub connect_to: Option<String>,
-    /// Whether a certificate that does not verify is only told, not critical.
-    pub is_insecure: bool,
-    /// Warn when the certificate has fewer days left.
-    pub certificate_days_warning: Option<f64>,
-    /// Critical when the certificate has fewer days left.
-    pub certificate_days_critical: Option<f64>,
-    /// Warn when the whole takes longer.
-    pub warning: Option<Duration>,
-    /// Critical when the whole takes longer.
-    pub critical: Option<Duration>,
-}
-
-impl HttpProbe {
-    /// Makes a GET that wants a status of 200 to 399 and follows no redirect.
-    pub fn get(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            method: "GET".to_owned(),
-            headers: Vec::new(),
-            body: String::new(),
-            basic_auth: None,
-            statuses: Vec::new(),
-            text: None,
-            regex: None,
-            redirects_max: 0,
-            connect_to: None,
-            is_insecure: false,
-            certificate_days_warning: Some(21.0),
-            certificate_days_critical: Some(7.0),
-            warning: None,
-            critical: None,
-        }
-    }
-}
-
-/// A TCP connection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TcpProbe {
-    /// Where to: `host:port`; macros are expanded. Without colon it is the port, and the host is
-    /// the check's.
-    pub target: String,
-    /// What to talk once connected.
-    pub protocol: Protocol,
-    /// Warn when it takes longer.
-    pub warning: Option<Duration>,
-    /// Critical when it takes longer.
-    pub critical: Option<Duration>,
-}
-
-/// What is talked over a TCP connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// Nothing: a connection is enough.
-    #[default]
-    Connect,
-    /// The greeting must begin with `220`, the answer to `EHLO` with `250`.
-    Smtp,
-    /// The greeting must begin with `* OK` or `* PREAUTH`.
-    Imap,
-    /// The greeting must begin with `+OK`.
-    Pop3,
-    /// The greeting must begin with `SSH-`.
-    Ssh,
-    /// The greeting must begin with `220`.
-    Ftp,
-    /// Sends a text and waits for another.
-    Expect {
-        /// What is sent; may be empty. `\r`, `\n`, `\t` and `\\` are understood.
-        send: String,
-        /// What must come; may be empty.
-        expect: String,
-    },
-}
-
 /// Echo requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IcmpProbe {
@@ -332,10 +241,17 @@ pub struct DnsProbe {
     pub critical: Option<Duration>,
 }
 
+impl DnsProbe {
+    /// Tells whether there is such a type of record.
+    pub fn is_record(record: &str) -> bool {
+        dns::record_type(record).is_some()
+    }
+}
+
 /// A TLS server's certificates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TlsProbe {
-    /// Where to: `host:port`; macros are expanded. Without colon it is the port.
+    /// Where to: `host`, `host:port` or `port`; macros are expanded. Without port it is 443.
     pub target: String,
     /// The name that the certificate must be for; empty: the host of `target`.
     pub server_name: String,
@@ -345,6 +261,8 @@ pub struct TlsProbe {
     pub days_critical: f64,
     /// Whether a chain that leads to no known root is only told, not critical.
     pub is_insecure: bool,
+    /// Which addresses of the name are used.
+    pub family: Family,
 }
 
 /// A question to an NTP server.
@@ -358,6 +276,18 @@ pub struct NtpProbe {
     pub offset_critical: Duration,
     /// Critical when the server's stratum is greater.
     pub stratum_max: u8,
+}
+
+impl Default for NtpProbe {
+    /// Asks the host's address; what certificates and logs bear is 100 ms, Kerberos fails at more.
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            offset_warning: Duration::from_millis(100),
+            offset_critical: Duration::from_secs(1),
+            stratum_max: 5,
+        }
+    }
 }
 
 /// A plug-in on another host, run by its NRPE server.

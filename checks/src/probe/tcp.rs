@@ -1,103 +1,97 @@
 //! TCP: a connection, and a first word with the usual services.
+//!
+//! `tcp/spec.rs` holds what a check is told; `talk` the bytes, in plain and by TLS; `mail`, `ldap`
+//! and `sql` what is said to whom.
+
+mod ldap;
+mod mail;
+mod spec;
+mod sql;
+mod talk;
 
 use std::time::Duration;
 
-use noroshi_model::Status;
 use noroshi_model::quantity::format_duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::Instant;
+use noroshi_model::{Status, Timestamp};
+use tokio::time::{Instant, timeout};
 
+use super::connect::{connect, host_and_port};
 use super::finding::{Finding, Measure, judge_time, time_data};
-use super::{Protocol, TcpProbe};
+use super::tls;
 use crate::macros::Macros;
+pub use spec::{Protocol, Security, TcpProbe};
+use talk::Talk;
 
-/// How much of a greeting is read.
-const GREETING_BYTES_MAX: usize = 4096;
 /// How much of a greeting is shown.
 const SHOWN_CHARS_MAX: usize = 120;
+/// How long a service has to say goodbye; nothing is judged by that.
+const GOODBYE_MAX: Duration = Duration::from_millis(200);
 
-/// Why a connection could not be made: a small set of names for texts.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
-    /// The name has no address.
-    #[error("{host} does not resolve")]
-    Resolve {
-        host: String,
-        #[source]
-        source: std::io::Error,
-    },
-    /// The name resolves to nothing.
-    #[error("{host} has no address")]
-    NoAddress { host: String },
-    /// No address answers.
-    #[error("cannot connect to {target}")]
-    Connect {
-        target: String,
-        #[source]
-        source: std::io::Error,
-    },
+/// What a service said, and what is said to it last.
+struct Said {
+    text: String,
+    goodbye: &'static [u8],
 }
 
-/// A connection, with how long its parts took.
-pub(crate) struct Connected {
-    pub(crate) stream: TcpStream,
-    pub(crate) resolve: Duration,
-    pub(crate) connect: Duration,
-}
-
-/// Connects to `host:port`, trying each address of the name in turn.
-pub(crate) async fn connect(host: &str, port: u16) -> Result<Connected, ConnectError> {
-    let begun = Instant::now();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let resolved = lookup_host((bare, port)).await;
-    let addresses =
-        resolved.map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?;
-    let resolve = begun.elapsed();
-    let begun = Instant::now();
-    let mut last = ConnectError::NoAddress { host: host.to_owned() };
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(Connected { stream, resolve, connect: begun.elapsed() }),
-            Err(source) => last = ConnectError::Connect { target: address.to_string(), source },
-        }
-    }
-    Err(last)
-}
-
-/// Divides `host:port`; without a colon it is the port, and the host is the check's own.
-pub(crate) fn host_and_port(target: &str, own: &str) -> Option<(String, u16)> {
-    match target.rsplit_once(':') {
-        Some((host, port)) => Some((host.to_owned(), port.parse().ok()?)),
-        None => Some((own.to_owned(), target.parse().ok()?)),
+impl Said {
+    fn new(text: String, goodbye: &'static str) -> Self {
+        Self { text, goodbye: goodbye.as_bytes() }
     }
 }
 
 /// Connects and talks.
-pub(crate) async fn look(probe: &TcpProbe, macros: &Macros) -> Finding {
+pub(crate) async fn look(probe: &TcpProbe, macros: &Macros, now: Timestamp) -> Finding {
     let target = macros.expand(&probe.target, &[]);
     let own = macros.expand("$HOSTADDRESS$", &[]);
-    let Some((host, port)) = host_and_port(&target, &own) else {
+    let usual = probe.protocol.port(probe.security);
+    let Some((host, port)) = host_and_port(&target, &own, usual) else {
         return Finding::unknown(format!("{target:?} is no host:port"));
     };
+    let name = macros.expand(&probe.server_name, &[]);
+    let name = if name.is_empty() { &host } else { &name };
     let begun = Instant::now();
-    let mut connected = match connect(&host, port).await {
+    let connected = match connect(&host, port, probe.family).await {
         Ok(connected) => connected,
         Err(error) => return failed(noroshi_model::chain(&error), begun.elapsed()),
     };
-    let said = match talk(&mut connected.stream, &probe.protocol).await {
-        Ok(said) => said,
-        Err(error) => return failed(error, begun.elapsed()),
+    let mut lookup = vec![Measure::of("probe_dns_lookup_time_seconds", connected.resolve)];
+    lookup.push(Measure::new("probe_ip_protocol", if connected.is_v6 { 6.0 } else { 4.0 }));
+    let talk = Talk::new(connected.stream, name, now);
+    let (mut talk, said) = match converse(talk, probe, macros).await {
+        Ok(talked) => talked,
+        Err(error) => return failed(format!("{host}:{port}: {error}"), begun.elapsed()),
     };
     let time = begun.elapsed();
-    let status = judge_time(time, probe.warning, probe.critical);
-    let mut output = format!("{host}:{port} answers in {}", precise(time));
-    if !said.is_empty() {
-        output = format!("{output}: {said}");
+    let mut finding = judge(probe, &talk, &said, now);
+    finding.worsen(judge_time(time, probe.warning, probe.critical));
+    let told = std::mem::take(&mut finding.output);
+    finding.output = format!("{host}:{port} answers in {}{told}", precise(time));
+    finding.perfdata.insert(0, time_data("time", time, probe.warning, probe.critical));
+    finding.measures.extend(measures(finding.status, time));
+    finding.measures.extend(lookup);
+    leave(&mut talk, said.goodbye).await;
+    finding
+}
+
+/// Judges what was said and the certificate; the output is what follows the time.
+fn judge(probe: &TcpProbe, talk: &Talk, said: &Said, now: Timestamp) -> Finding {
+    let mut finding = Finding::new(Status::Ok, "");
+    let shown = shown(&said.text);
+    if !shown.is_empty() {
+        finding.output = format!(": {shown}");
     }
-    let mut finding = Finding::new(status, output);
-    finding.perfdata.push(time_data("time", time, probe.warning, probe.critical));
-    finding.measures.extend(measures(status, time));
+    if !said.text.contains(&probe.greeting) {
+        finding.worsen(Status::Critical);
+        finding.output = format!(": {shown:?} does not hold {:?}", probe.greeting);
+    }
+    if let Some(chain) = &talk.chain {
+        let limits = (probe.certificate_days_warning, probe.certificate_days_critical);
+        let (status, text) = chain.judge(now, limits.0, limits.1, probe.is_insecure);
+        finding.worsen(status);
+        finding.output = format!("{}, {text}", finding.output);
+        finding.perfdata.extend(tls::days_data(chain, now, limits));
+        finding.measures.extend(tls::expiry(chain));
+    }
     finding
 }
 
@@ -111,8 +105,8 @@ fn failed(text: String, time: Duration) -> Finding {
 pub(crate) fn measures(status: Status, time: Duration) -> [Measure; 2] {
     let is_fine = !matches!(status, Status::Critical | Status::Unknown);
     [
-        Measure { name: "probe_success", label: None, value: f64::from(u8::from(is_fine)) },
-        Measure { name: "probe_duration_seconds", label: None, value: time.as_secs_f64() },
+        Measure::new("probe_success", f64::from(u8::from(is_fine))),
+        Measure::of("probe_duration_seconds", time),
     ]
 }
 
@@ -128,68 +122,51 @@ pub(crate) fn precise(time: Duration) -> String {
 }
 
 /// Talks the protocol; returns what the server said first, or why that is not right.
-async fn talk(stream: &mut TcpStream, protocol: &Protocol) -> Result<String, String> {
-    match protocol {
-        Protocol::Connect => Ok(String::new()),
-        Protocol::Ssh => greeting(stream, &["SSH-"], "").await,
-        Protocol::Ftp => greeting(stream, &["220"], "QUIT\r\n").await,
-        Protocol::Pop3 => greeting(stream, &["+OK"], "QUIT\r\n").await,
-        Protocol::Imap => greeting(stream, &["* OK", "* PREAUTH"], "a LOGOUT\r\n").await,
-        Protocol::Smtp => {
-            let said = greeting(stream, &["220"], "EHLO noroshi.invalid\r\n").await?;
-            greeting(stream, &["250"], "QUIT\r\n").await?;
-            Ok(said)
+async fn converse(
+    mut talk: Talk,
+    probe: &TcpProbe,
+    macros: &Macros,
+) -> Result<(Talk, Said), String> {
+    let security = probe.security;
+    if security == Security::Tls {
+        talk = talk.start_tls().await?;
+    }
+    let expand = |text: &String| macros.expand(text, &[]);
+    match &probe.protocol {
+        Protocol::Connect => Ok((talk, Said::new(String::new(), ""))),
+        Protocol::Smtp => mail::smtp(talk, security).await,
+        Protocol::Imap => mail::imap(talk, security).await,
+        Protocol::Pop3 => mail::pop3(talk, security).await,
+        Protocol::Ftp => mail::ftp(talk, security).await,
+        Protocol::Ssh => mail::ssh(talk).await,
+        Protocol::Ldap { base } => ldap::ldap(talk, security, &expand(base)).await,
+        Protocol::Mysql { user } => sql::mysql(talk, security, &expand(user)).await,
+        Protocol::Postgresql { user, database } => {
+            sql::postgresql(talk, security, &expand(user), &expand(database)).await
         }
         Protocol::Expect { send, expect } => {
-            write(stream, &unescape(send)).await?;
-            if expect.is_empty() {
-                return Ok(String::new());
+            talk.say(unescape(&expand(send))).await?;
+            let wanted = unescape(&expand(expect));
+            if wanted.is_empty() {
+                return Ok((talk, Said::new(String::new(), "")));
             }
-            let wanted = unescape(expect);
-            let said = read_until(stream, |said| said.contains(&wanted)).await?;
+            let said = talk.until(&wanted).await?;
             if said.contains(&wanted) {
-                return Ok(shown(&said));
+                return Ok((talk, Said::new(said, "")));
             }
             Err(format!("expected {wanted:?}, got {:?}", shown(&said)))
         }
     }
 }
 
-/// Reads a line, which must begin with one of `prefixes`, and answers.
-async fn greeting(
-    stream: &mut TcpStream,
-    prefixes: &[&str],
-    answer: &str,
-) -> Result<String, String> {
-    let said = read_until(stream, |said| said.contains('\n')).await?;
-    if !prefixes.iter().any(|prefix| said.starts_with(prefix)) {
-        return Err(format!("expected {:?} first, got {:?}", prefixes[0], shown(&said)));
-    }
-    write(stream, answer).await?;
-    Ok(shown(&said))
-}
-
-async fn write(stream: &mut TcpStream, text: &str) -> Result<(), String> {
-    let written = stream.write_all(text.as_bytes()).await;
-    written.map_err(|error| format!("the connection broke: {}", noroshi_model::chain(&error)))
-}
-
-/// Reads until `is_enough`, the end of the stream, or the bound.
-async fn read_until(
-    stream: &mut TcpStream,
-    is_enough: impl Fn(&str) -> bool,
-) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 512];
-    loop {
-        let read = stream.read(&mut buffer).await;
-        let count = read
-            .map_err(|error| format!("the connection broke: {}", noroshi_model::chain(&error)))?;
-        bytes.extend_from_slice(&buffer[..count]);
-        let said = String::from_utf8_lossy(&bytes);
-        if count == 0 || is_enough(&said) || bytes.len() >= GREETING_BYTES_MAX {
-            return Ok(said.into_owned());
-        }
+/// Says goodbye and waits a moment for the answer, so that the service has nothing to complain of.
+async fn leave(talk: &mut Talk, goodbye: &[u8]) {
+    if !goodbye.is_empty() {
+        let leaving = async {
+            talk.say(goodbye).await?;
+            talk.more().await
+        };
+        drop(timeout(GOODBYE_MAX, leaving).await);
     }
 }
 

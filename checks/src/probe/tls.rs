@@ -22,8 +22,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::TlsProbe;
+use super::connect::{connect, host_and_port};
 use super::finding::{Finding, Measure};
-use super::tcp::{connect, host_and_port, measures, precise};
+use super::tcp::{measures, precise};
 use crate::macros::Macros;
 
 /// Where Debian, Red Hat and SUSE keep the certificates that the machine trusts: a site's own
@@ -33,6 +34,8 @@ const SYSTEM_ROOTS: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
 ];
+/// The port of a target that names none.
+const HTTPS: u16 = 443;
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
 
@@ -90,13 +93,13 @@ impl Chain {
 pub(crate) async fn look(probe: &TlsProbe, macros: &Macros, now: Timestamp) -> Finding {
     let target = macros.expand(&probe.target, &[]);
     let own = macros.expand("$HOSTADDRESS$", &[]);
-    let Some((host, port)) = host_and_port(&target, &own) else {
+    let Some((host, port)) = host_and_port(&target, &own, Some(HTTPS)) else {
         return Finding::unknown(format!("{target:?} is no host:port"));
     };
     let name = macros.expand(&probe.server_name, &[]);
     let name = if name.is_empty() { host.clone() } else { name };
     let begun = Instant::now();
-    let shaken = match connect(&host, port).await {
+    let shaken = match connect(&host, port, probe.family).await {
         Ok(connected) => handshake(connected.stream, &name, now, &[]).await,
         Err(error) => Err(noroshi_model::chain(&error)),
     };
@@ -125,7 +128,7 @@ pub(crate) async fn look(probe: &TlsProbe, macros: &Macros, now: Timestamp) -> F
 /// Returns the series of when the first certificate ends.
 pub(crate) fn expiry(chain: &Chain) -> Option<Measure> {
     let name = "probe_ssl_earliest_cert_expiry";
-    chain.ends.map(|ends| Measure { name, label: None, value: ends as f64 })
+    chain.ends.map(|ends| Measure::new(name, ends as f64))
 }
 
 /// Makes the performance data of the days left.
@@ -279,6 +282,7 @@ impl ServerCertVerifier for Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Family;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -335,6 +339,7 @@ mod tests {
             days_warning: 21.0,
             days_critical: 7.0,
             is_insecure: false,
+            family: Family::Any,
         };
         let finding = look(&probe, &Macros::default(), NOW).await;
         assert_eq!(finding.status, Status::Critical);

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::probe::{Compare, Secret, Threshold};
 
 /// Answers every request by its path, over TLS when there is a certificate.
 async fn serve(certificate: Option<rcgen::CertifiedKey<rcgen::KeyPair>>) -> (u16, JoinHandle<()>) {
@@ -47,6 +48,15 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let path = request.split(' ').nth(1).unwrap_or("").to_owned();
     let is_known = request.to_lowercase().contains("authorization: basic yw5uonnly3jlda==");
     let text = match path.as_str() {
+        "/round" => "HTTP/1.1 302 Found\r\nLocation: round?\r\nContent-Length: 0\r\n\r\n",
+        "/round?" => "HTTP/1.1 302 Found\r\nLocation: round\r\nContent-Length: 0\r\n\r\n",
+        "/keys" if !request.contains("authorization: Bearer t0ken") => {
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+        }
+        "/api" => {
+            "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n\
+             {\"state\":\"ok\",\"n\":3,\"pools\":[{\"free\":\"5\"},{\"free\":50}]}\n"
+        }
         "/moved" => "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
         "/private" if !is_known => "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
         "/broken" => "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",
@@ -97,7 +107,7 @@ async fn status_text_redirect_and_password_are_judged() {
     );
 
     assert_eq!(ask(port, "/private", |_| {}).await.status, Status::Critical);
-    let auth = Some(("ann".to_owned(), "secret".to_owned()));
+    let auth = Some(("ann".to_owned(), Secret::new("secret")));
     assert_eq!(ask(port, "/private", |probe| probe.basic_auth = auth).await.status, Status::Ok);
 
     let half = ask(port, "/half", |_| {}).await;
@@ -141,4 +151,90 @@ async fn a_certificate_that_does_not_verify_is_critical_unless_that_is_wanted() 
     assert_eq!(ended.status, Status::Critical, "{}", ended.output);
     assert!(ended.output.contains("days ago"), "{}", ended.output);
     serving.abort();
+}
+
+#[tokio::test]
+async fn values_of_a_json_answer_are_judged_and_numbers_become_performance_data() {
+    let (port, serving) = serve(None).await;
+    let wish = |path: &str| JsonWish {
+        path: path.to_owned(),
+        equals: None,
+        regex: None,
+        warning: None,
+        critical: None,
+        name: String::new(),
+    };
+    let above = |value| Some(Threshold { op: Compare::Above, value, leave: None });
+    let equals =
+        |path: &str, value: serde_json::Value| vec![JsonWish { equals: Some(value), ..wish(path) }];
+    let limits = vec![JsonWish {
+        warning: above(2.0),
+        critical: above(10.0),
+        name: "queue".to_owned(),
+        ..wish("$.n")
+    }];
+    let pools = vec![JsonWish { critical: above(20.0), ..wish("$.pools[*].free") }];
+    let regex = vec![JsonWish { regex: Some("^o.$".to_owned()), ..wish("$.state") }];
+    for (json, status, words) in [
+        (equals("$.state", "ok".into()), Status::Ok, "HTTP 200"),
+        (equals("$.state", "bad".into()), Status::Critical, "$.state is ok, not \"bad\", HTTP 200"),
+        (equals("$.n", 3.0.into()), Status::Ok, "HTTP 200"),
+        (regex, Status::Ok, "HTTP 200"),
+        (limits, Status::Warning, "queue is 3, HTTP 200"),
+        (pools.clone(), Status::Critical, "$['pools'][1]['free'] is 50, HTTP 200"),
+        (vec![wish("$.gone")], Status::Critical, "the body has no $.gone, HTTP 200"),
+    ] {
+        let finding = ask(port, "/api", |probe| probe.json = json).await;
+        assert_eq!(finding.status, status, "{}", finding.output);
+        assert!(finding.output.starts_with(words), "{}", finding.output);
+    }
+    let finding = ask(port, "/api", |probe| probe.json = pools).await;
+    let found: Vec<_> =
+        finding.perfdata[2..].iter().map(|data| (data.label.as_str(), data.value)).collect();
+    let free = |i: usize| format!("$['pools'][{i}]['free']");
+    assert_eq!(found, [(free(0).as_str(), Some(5.0)), (free(1).as_str(), Some(50.0))]);
+    let plain = ask(port, "/", |probe| probe.json = vec![wish("$.n")]).await;
+    assert!(plain.output.starts_with("the body is no JSON"), "{}", plain.output);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn redirects_end_somewhere_and_words_that_must_not_be_there_are_told() {
+    let (port, serving) = serve(None).await;
+    let round = ask(port, "/round", |probe| probe.redirects_max = 4).await;
+    assert_eq!(round.status, Status::Critical);
+    assert_eq!(round.output, "more than 4 redirects");
+    let text = Some("7 up".to_owned());
+    let told = ask(port, "/", |probe| probe.not_text = text).await;
+    assert!(told.output.starts_with("the body holds \"7 up\""), "{}", told.output);
+    let failed = told.measures.iter().find(|m| m.name == "probe_failed_due_to_regex").unwrap();
+    assert_eq!(failed.value, 1.0);
+    let token = Some(Secret::new("t0ken"));
+    assert_eq!(ask(port, "/keys", |probe| probe.bearer = token).await.status, Status::Ok);
+    serving.abort();
+}
+
+#[test]
+fn a_location_is_seen_from_where_it_was_said() {
+    let from: Uri = "http://a.example:8080/x/y?z".parse().unwrap();
+    for (location, expected) in [
+        ("/b", Some("http://a.example:8080/b")),
+        ("b#c", Some("http://a.example:8080/x/b")),
+        ("?q=1", Some("http://a.example:8080/x/y?q=1")),
+        ("//b.example/c", Some("http://b.example/c")),
+        ("https://b.example/", Some("https://b.example/")),
+        ("ftp://b.example/", None),
+        ("mailto:ann@b.example", None),
+    ] {
+        let found = resolved(&from, location).map(|uri| uri.to_string());
+        assert_eq!(found.as_deref(), expected, "{location}");
+    }
+}
+
+#[test]
+fn an_address_of_ipv6_stands_in_brackets() {
+    let host = crate::HostSpec::new("a", "2001:db8::7");
+    let macros = Macros { host: Arc::new(host), ..Macros::default() };
+    let ask = Ask::new(&HttpProbe::get("http://$HOSTADDRESS$:8080/x"), &macros).unwrap();
+    assert_eq!(ask.address(), ("[2001:db8::7]".to_owned(), 8080));
 }

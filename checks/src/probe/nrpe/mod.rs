@@ -15,9 +15,11 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::Family;
 use super::NrpeProbe;
+use super::connect::{ConnectError, connect};
 use super::finding::Finding;
-use super::tcp::{ConnectError, connect, measures};
+use super::tcp::measures;
 use crate::macros::Macros;
 use crate::plugin::{Exit, understand};
 pub use packet::NrpeVersion;
@@ -207,7 +209,7 @@ async fn ask_once(
         let complaint = carrier.complaint().await;
         return if complaint.is_empty() { answer } else { Err(NrpeError::Carrier { complaint }) };
     }
-    let mut stream = connect(host, *port).await.map_err(NrpeError::Connect)?.stream;
+    let mut stream = connect(host, *port, Family::Any).await.map_err(NrpeError::Connect)?.stream;
     match way.tls {
         NrpeTls::Certificates(certificates) => {
             let name = way.macros.expand(&certificates.server_name, &[]);
