@@ -76,6 +76,8 @@ mod availability;
 mod board;
 mod checks;
 mod command;
+#[cfg(test)]
+mod day;
 mod flapping;
 mod graphs;
 mod handler;

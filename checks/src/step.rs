@@ -110,6 +110,7 @@ pub(crate) fn cut_off(rules: &Rules, state: &State, now: Timestamp) -> (State, V
             StateType::Soft => ChangeKind::SoftProblem,
         };
         next.is_blocked = true;
+        end_acknowledgement(&mut next, false, &mut changes);
         log(&mut next, kind, Status::Down, &mut changes);
     }
     (next, changes)

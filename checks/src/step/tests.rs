@@ -208,6 +208,8 @@ fn a_host_becomes_unreachable_when_something_above_it_fails_after_it() {
     for (before, after, told) in [
         ("down hard 3", "unreachable hard 3 blocked", "hard_problem"),
         ("down soft 1", "unreachable soft 1 blocked", "soft_problem"),
+        ("down hard 3 acked", "unreachable hard 3 blocked", "unacked hard_problem"),
+        ("down hard 3 sticky", "unreachable hard 3 blocked sticky", "hard_problem"),
         ("up", "up", "-"),
         ("unreachable hard 3 blocked", "unreachable hard 3 blocked", "-"),
     ] {
