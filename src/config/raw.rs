@@ -238,6 +238,9 @@ pub(crate) struct RawCheck {
     pub(crate) retry: Option<Spanned<Humane>>,
     pub(crate) timeout: Option<Spanned<Humane>>,
     pub(crate) attempts: Option<Spanned<u32>>,
+    /// Instead of `attempts`: so many of the last `window` results make a problem hard.
+    pub(crate) fails: Option<Spanned<u32>>,
+    pub(crate) window: Option<Spanned<u32>>,
     pub(crate) volatile: bool,
     /// Hosts and checks, `host` or `host/check`, without which it cannot work; `$HOSTNAME$` stands
     /// for its own host.
@@ -266,7 +269,11 @@ impl RawCheck {
             interval: self.interval.clone(),
             retry: self.retry.clone(),
             timeout: self.timeout.clone(),
-            attempts: self.attempts.clone().or_else(|| self.r#for.clone()),
+            attempts: [&self.attempts, &self.r#for, &self.fails]
+                .into_iter()
+                .flatten()
+                .next()
+                .cloned(),
             period: self.period.clone(),
         }
     }

@@ -403,6 +403,7 @@ impl Entry {
         let rules = Rules {
             is_host: id.is_host(),
             attempts_max: timing.attempts_max,
+            window: timing.window,
             is_volatile,
             flapping,
         };
