@@ -9,6 +9,7 @@ use noroshi_checks::{
 use noroshi_model::{CheckId, GraphHint, Status};
 use serde_spanned::Spanned;
 
+use super::plugins;
 use super::raw::{RawCheck, RawFlapping, RawTiming, Text};
 use super::remote::nrpe;
 use super::scope::scoped;
@@ -44,7 +45,7 @@ impl Faults<'_> {
 type Kind = (&'static str, fn(&RawCheck) -> bool);
 
 /// The keys that say how to look, and whether a table has each: a check has exactly one.
-pub(super) const PROBE_KINDS: [Kind; 18] = [
+pub(super) const PROBE_KINDS: [Kind; 19] = [
     ("command", |raw| raw.command.is_some()),
     ("expr", |raw| raw.expr.is_some()),
     ("http", |raw| raw.http.is_some()),
@@ -63,6 +64,7 @@ pub(super) const PROBE_KINDS: [Kind; 18] = [
     ("ldap", |raw| raw.ldap.is_some()),
     ("mysql", |raw| raw.mysql.is_some()),
     ("postgresql", |raw| raw.postgresql.is_some()),
+    ("agent", |raw| raw.agent.is_some()),
 ];
 /// The keys that say more about one way of looking, and mean nothing for another.
 pub(super) const PROBE_OPTIONS: [&str; 6] =
@@ -239,6 +241,9 @@ pub(super) fn probe(
     }
     if let Some(raw) = &raw.nrpe {
         return nrpe(faults, raw);
+    }
+    if let Some(plugin) = &raw.agent {
+        return Some(plugins::probe(plugin.get_ref()));
     }
     probe::native(faults, raw)
 }

@@ -68,6 +68,8 @@ pub(crate) struct RawAgents {
     pub(crate) register: Option<bool>,
     /// Whether hosts with an agent get the built-in checks.
     pub(crate) checks: Option<bool>,
+    /// Whether the plug-ins that an agent runs become checks by themselves.
+    pub(crate) plugins: Option<bool>,
     /// Silence after which the host counts as down.
     pub(crate) silence: Option<Spanned<Humane>>,
 }
@@ -234,6 +236,8 @@ pub(crate) struct RawCheck {
     pub(crate) passive: Option<Spanned<Humane>>,
     /// Looked at on the host itself.
     pub(crate) nrpe: Option<Spanned<RawNrpe>>,
+    /// A plug-in that the host's agent runs: its name in the agent's own config.
+    pub(crate) agent: Option<Text>,
     pub(crate) interval: Option<Spanned<Humane>>,
     pub(crate) retry: Option<Spanned<Humane>>,
     pub(crate) timeout: Option<Spanned<Humane>>,

@@ -254,7 +254,11 @@ fn a_check_for_a_group_is_each_hosts_own() {
 
 #[test]
 fn a_host_that_registered_itself_gets_checks_and_its_own_take_their_place() {
-    let registered = RegisteredHost { name: "web2".to_owned(), address: "192.0.2.7".to_owned() };
+    let registered = RegisteredHost {
+        name: "web2".to_owned(),
+        address: "192.0.2.7".to_owned(),
+        ..RegisteredHost::default()
+    };
     let site = loaded("").site(std::slice::from_ref(&registered), true);
     let host = site.checks.hosts.iter().find(|host| host.name == "web2").unwrap();
     assert_eq!(host.address, "192.0.2.7");
