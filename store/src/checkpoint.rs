@@ -239,7 +239,7 @@ fn read_moment(input: &mut Reader<'_>, last_at: i64) -> Option<i64> {
     }
 }
 
-fn put_head(out: &mut Vec<u8>, series: u32, head: &Head) {
+pub(crate) fn put_head(out: &mut Vec<u8>, series: u32, head: &Head) {
     let sealed = head.snapshot();
     put_varint(out, u64::from(series));
     put_varint(out, u64::from(head.class));
@@ -275,7 +275,7 @@ fn put_head(out: &mut Vec<u8>, series: u32, head: &Head) {
     }
 }
 
-fn read_head(input: &mut Reader<'_>) -> Option<(u32, Head)> {
+pub(crate) fn read_head(input: &mut Reader<'_>) -> Option<(u32, Head)> {
     let series = u32::try_from(input.varint()?).ok()?;
     let class = u16::try_from(input.varint()?).ok()?;
     let width = match input.byte()? {

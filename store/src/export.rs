@@ -222,6 +222,16 @@ struct Import<'a> {
     old: Option<(Labels, Vec<Point>)>,
 }
 
+/// Reads a line as an import does, without a store.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_line(text: &[u8]) -> Option<usize> {
+    let line: Line = serde_json::from_slice(text).ok()?;
+    if line.step.is_some() {
+        return rows_of(&line).ok().map(|rows| rows.len());
+    }
+    floats(&line.value, line.at.len(), "value").ok().map(|values| values.len())
+}
+
 impl<'a> Import<'a> {
     fn new(store: &'a Store) -> Self {
         Self { store, batch: Batch::new(), report: TransferReport::default(), old: None }

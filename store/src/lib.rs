@@ -73,6 +73,8 @@ mod series_log;
 mod stats;
 mod store;
 mod table;
+#[cfg(any(test, feature = "fuzzing"))]
+mod untrusted;
 mod writer;
 
 pub use backup::{BackupError, BackupReport, restore};
@@ -85,3 +87,5 @@ pub use open::{OpenError, Recovery};
 pub use rrd::RrdError;
 pub use stats::{RingStats, StoreStats};
 pub use store::Store;
+#[cfg(feature = "fuzzing")]
+pub use untrusted::{block, checkpoint, export_line, journal, rrd};

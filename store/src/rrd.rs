@@ -54,40 +54,16 @@ impl Store {
     /// and LAST the others (AVERAGE where one is missing). Call [`Store::checkpoint`] after the
     /// last file to make the rows durable.
     pub fn import_rrd(&self, dump: &str, labels: &Labels) -> Result<TransferReport, RrdError> {
-        let text = without_comments(dump);
-        let number = |text: &str, element| -> Result<i64, RrdError> {
-            let found = inside(text, element).next().and_then(|n| n.trim().parse().ok());
-            found.ok_or(RrdError::Element { element })
-        };
-        let base_step = number(&text, "step")?;
-        let last_update = number(&text, "lastupdate")?;
-        if !(1..=TIME_MAX).contains(&last_update) {
-            return Err(RrdError::Element { element: "lastupdate" });
-        }
-        let names: Vec<String> = inside(&text, "ds")
-            .filter_map(|ds| inside(ds, "name").next())
-            .map(|name| name.trim().to_owned())
-            .collect();
-        let mut archives = Vec::new();
-        for rra in inside(&text, "rra") {
-            archives.push(archive(rra, base_step, number(rra, "pdp_per_row")?)?);
-        }
-        if names.is_empty() || archives.is_empty() {
-            return Err(RrdError::Element { element: if names.is_empty() { "ds" } else { "rra" } });
-        }
-        // Coarsest first: where archives overlap, the finer one, written later, is right.
-        archives.sort_by_key(|archive| std::cmp::Reverse(archive.step));
         let mut report = TransferReport::default();
-        for (source, name) in names.iter().enumerate() {
+        for source in parse(dump)? {
             let mut builder = labels.to_builder();
-            builder.set("ds", name);
+            builder.set("ds", &source.name);
             if labels.name().is_empty() {
                 builder.set(NAME, "rrd_value");
             }
             let labels = builder.build();
-            for same_step in archives.chunk_by(|a, b| a.step == b.step) {
-                let rows = joined(same_step, source, last_update);
-                let (count, step) = (rows.len() as u64, same_step[0].step * 1000);
+            for (step, rows) in source.archives {
+                let count = rows.len() as u64;
                 let import = RowImport { labels: labels.clone(), step, rows, has_increase: false };
                 let refused = self
                     .import_rows(import)
@@ -98,6 +74,46 @@ impl Store {
         }
         Ok(report)
     }
+}
+
+/// What a dump has of one data source.
+pub(crate) struct Source {
+    name: String,
+    /// Step in milliseconds and rows, coarsest first: where archives overlap, the finer one,
+    /// written later, is right.
+    pub(crate) archives: Vec<(i64, Vec<Row>)>,
+}
+
+/// Reads a dump.
+pub(crate) fn parse(dump: &str) -> Result<Vec<Source>, RrdError> {
+    let text = without_comments(dump);
+    let number = |text: &str, element| -> Result<i64, RrdError> {
+        let found = inside(text, element).next().and_then(|n| n.trim().parse().ok());
+        found.ok_or(RrdError::Element { element })
+    };
+    let base_step = number(&text, "step")?;
+    let last_update = number(&text, "lastupdate")?;
+    if !(1..=TIME_MAX).contains(&last_update) {
+        return Err(RrdError::Element { element: "lastupdate" });
+    }
+    let names: Vec<String> = inside(&text, "ds")
+        .filter_map(|ds| inside(ds, "name").next())
+        .map(|name| name.trim().to_owned())
+        .collect();
+    let mut archives = Vec::new();
+    for rra in inside(&text, "rra") {
+        archives.push(archive(rra, base_step, number(rra, "pdp_per_row")?)?);
+    }
+    if names.is_empty() || archives.is_empty() {
+        return Err(RrdError::Element { element: if names.is_empty() { "ds" } else { "rra" } });
+    }
+    archives.sort_by_key(|archive| std::cmp::Reverse(archive.step));
+    let source = |(index, name): (usize, String)| {
+        let same_step = archives.chunk_by(|a, b| a.step == b.step);
+        let rows = |same: &[Archive]| (same[0].step * 1000, joined(same, index, last_update));
+        Source { name, archives: same_step.map(rows).collect() }
+    };
+    Ok(names.into_iter().enumerate().map(source).collect())
 }
 
 fn archive(rra: &str, base_step: i64, points: i64) -> Result<Archive, RrdError> {

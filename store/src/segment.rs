@@ -97,13 +97,17 @@ pub(crate) struct SegmentReport {
 /// Reads a segment and hands over each whole entry.
 ///
 /// Damaged stretches are passed over: the entries behind them still count.
-pub(crate) fn read_segment(path: &Path, mut each: impl FnMut(&[u8])) -> io::Result<SegmentReport> {
-    let bytes = fs::read(path)?;
+pub(crate) fn read_segment(path: &Path, each: impl FnMut(&[u8])) -> io::Result<SegmentReport> {
+    Ok(read_entries(&fs::read(path)?, each))
+}
+
+/// Reads the bytes of a segment as [`read_segment`] does.
+pub(crate) fn read_entries(bytes: &[u8], mut each: impl FnMut(&[u8])) -> SegmentReport {
     let mut report = SegmentReport::default();
     let mut at = HEADER_BYTES.min(bytes.len());
     let mut passed_from = None;
     while at < bytes.len() {
-        if let Some(entry) = entry_at(&bytes, at) {
+        if let Some(entry) = entry_at(bytes, at) {
             if passed_from.take().is_some() {
                 report.damaged += 1;
             }
@@ -116,7 +120,7 @@ pub(crate) fn read_segment(path: &Path, mut each: impl FnMut(&[u8])) -> io::Resu
         }
     }
     report.torn_bytes = passed_from.map_or(0, |from| (bytes.len() - from) as u64);
-    Ok(report)
+    report
 }
 
 fn entry_at(bytes: &[u8], at: usize) -> Option<&[u8]> {

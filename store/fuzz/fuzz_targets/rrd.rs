@@ -1,0 +1,4 @@
+//! Dumps of `rrdtool`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| noroshi_store::rrd(input));
