@@ -1,13 +1,14 @@
 //! The server program and its command line.
 //!
 //! `daemon` wires the rooms together, `config` says with what, `cli` holds one file a subcommand,
-//! `import` reads other systems' configurations.
+//! `import` reads other systems' configurations, `log` writes what happens.
 
 mod cli;
 mod clock;
 mod config;
 mod daemon;
 mod import;
+mod log;
 
 use std::process::ExitCode;
 

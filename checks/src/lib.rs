@@ -76,8 +76,6 @@ mod availability;
 mod board;
 mod checks;
 mod command;
-#[cfg(test)]
-mod day;
 mod flapping;
 mod graphs;
 mod handler;
@@ -110,9 +108,9 @@ pub use command::{Command, CommandError, serve_commands};
 pub use graphs::graphs;
 pub use period::PeriodSpec;
 pub use probe::{
-    AgentProbe, Compare, DnsProbe, ExpressionProbe, Family, HttpProbe, IcmpProbe, JsonWish, Judge,
-    Missing, NrpeCertificates, NrpeProbe, NrpeTls, NrpeVersion, NtpProbe, PassiveProbe,
-    PluginProbe, Probe, Protocol, Secret, Security, TcpProbe, Threshold, TlsProbe,
+    Compare, DnsProbe, ExpressionProbe, Family, HttpProbe, IcmpProbe, JsonWish, Judge, Missing,
+    NrpeCertificates, NrpeProbe, NrpeTls, NrpeVersion, NtpProbe, PassiveProbe, PluginProbe, Probe,
+    Protocol, Secret, Security, TcpProbe, Threshold, TlsProbe,
 };
 pub use record::StateError;
 pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Site, Timing};

@@ -113,7 +113,6 @@ impl World {
             retry_interval: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             attempts_max,
-            window: None,
             period: None,
         };
         let mut site = Site::default();

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::show;
 use crate::config;
 
 /// Arguments of `check-config`.
@@ -22,12 +21,12 @@ pub(super) fn run(args: &CheckConfigArgs) -> ExitCode {
     match config::load(path.as_deref()) {
         Ok(config) => {
             let source = path.map_or("built-in".to_owned(), |path| path.display().to_string());
-            show::line(format_args!("{source}: {}", config.summary()));
+            println!("{source}: {}", config.summary());
             ExitCode::SUCCESS
         }
         Err(faults) => {
             for fault in &faults {
-                show::line(fault);
+                println!("{fault}");
             }
             ExitCode::FAILURE
         }

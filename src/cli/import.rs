@@ -12,7 +12,6 @@ use clap::{Args, Subcommand};
 
 use super::DataArgs;
 use super::keep::OpenFolder;
-use super::show;
 use crate::import::nagios;
 
 /// Subcommands of `import`.
@@ -59,20 +58,20 @@ pub(super) fn run(command: &ImportCommand) -> anyhow::Result<ExitCode> {
 fn import_nagios(args: &NagiosArgs) -> anyhow::Result<ExitCode> {
     let imported = nagios::import(&args.main, &args.out)?;
     for note in imported.notes.lines() {
-        show::line(note);
+        println!("{note}");
     }
-    show::line(format_args!(
+    println!(
         "carried over: {} hosts, {} checks, {} host groups, {} contacts; not carried over: {}",
         imported.hosts,
         imported.checks,
         imported.groups,
         imported.contacts,
         imported.notes.count(),
-    ));
+    );
     for file in &imported.files {
-        show::line(format_args!("written: {}", file.display()));
+        println!("written: {}", file.display());
     }
-    show::line(format_args!("next: noroshi check-config --config {}", args.out.display()));
+    println!("next: noroshi check-config --config {}", args.out.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,12 +84,9 @@ fn import_samples(file: &Path, data: &DataArgs) -> anyhow::Result<ExitCode> {
     };
     let folder = OpenFolder::for_writing(&data.data)?;
     let report = folder.store().import(&mut input)?;
-    show::line(format_args!("{} samples and {} rows taken in", report.samples, report.rows));
+    println!("{} samples and {} rows taken in", report.samples, report.rows);
     if report.refused > 0 {
-        show::line(format_args!(
-            "{} samples or rows refused: too old, in the future, or no room",
-            report.refused
-        ));
+        println!("{} samples or rows refused: too old, in the future, or no room", report.refused);
     }
     Ok(ExitCode::SUCCESS)
 }

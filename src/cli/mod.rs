@@ -14,7 +14,6 @@ mod check_config;
 mod client;
 mod import;
 mod keep;
-mod moment;
 mod people;
 mod plan;
 mod poll;

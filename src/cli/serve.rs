@@ -1,19 +1,18 @@
 //! `noroshi serve`: the server itself.
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use super::DataArgs;
 use crate::config;
 use crate::daemon::{self, Options, Started};
+use crate::log::{self, LogFormat};
 
 /// Arguments of `serve`.
 #[derive(Args, Clone, Debug)]
@@ -32,18 +31,9 @@ pub(super) struct ServeArgs {
     log_format: LogFormat,
 }
 
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// A line a person reads
-    Human,
-    /// A line of JSON
-    Json,
-}
-
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    start_log(args.log_format);
+    let thin = log::start(args.log_format);
     let config_path = config::find(args.config.as_deref());
     let config = match config::load(config_path.as_deref()) {
         Ok(config) => config,
@@ -72,8 +62,10 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let outcome = runtime.block_on(async {
         let signals = stop_on_signal(stop.clone())?;
+        let counts = tokio::spawn(thin.tell());
         let outcome = daemon::run(options, config, |started| welcome.print(started), stop).await;
         signals.abort();
+        counts.abort();
         outcome
     });
     // A resolver or a plug-in that hangs must not hold the process.
@@ -107,23 +99,6 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinHa
             stop.cancel();
         }
     }))
-}
-
-/// Starts the log: one line an event, to standard error.
-fn start_log(format: LogFormat) {
-    // Libraries speak up only when something is wrong.
-    let filter = EnvFilter::try_from_env("NOROSHI_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,noroshi=info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        // A line that a full disk refuses is lost; telling so there would panic the thread.
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Human => log.with_target(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
 }
 
 /// What is said once the server listens.

@@ -136,22 +136,7 @@ const CLOCK_OF_THE_SERVER: Builtin = Builtin {
 };
 
 /// The server's own health: of what it could not take in or could not do in time.
-const OF_THE_SERVER: [Builtin; 3] = [
-    Builtin {
-        name: "noroshi store",
-        expr: "sum(increase(noroshi_store_samples_total{$host, \
-               result=~\"too_old|in_future|over_budget\"}[5m])) \
-               + sum(increase(noroshi_store_refused_total{$host}[5m]))",
-        unit: "",
-        name_labels: &[],
-        meaning: "samples refused in five minutes",
-        warning: Some((Compare::Above, 0.0, 0.0)),
-        critical: None,
-        missing: Missing::Unknown,
-        attempts: 1,
-        notes: "Samples were refused: the disk is full, the budget of `[store] disk_max` is used \
-                up, or a host's clock is wrong. The server's log names the reason.",
-    },
+const OF_THE_SERVER: [Builtin; 2] = [
     Builtin {
         name: "noroshi checks",
         expr: "noroshi_check_latency_seconds{$host, of=\"max\"}",
@@ -181,6 +166,9 @@ const OF_THE_SERVER: [Builtin; 3] = [
 /// Tells whether the configuration on the disk is the one in force: handed in by the daemon.
 pub(crate) const CONFIGURATION_CHECK: &str = "configuration";
 
+/// Tells whether the store takes everything in: handed in by the daemon.
+pub(crate) const STORE_CHECK: &str = "noroshi store";
+
 /// How often built-in checks look.
 const INTERVAL: Duration = Duration::from_secs(30);
 /// How often they look while a problem is being confirmed.
@@ -189,7 +177,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Returns the names of all built-in checks: which of them a host gets is seen when it reports.
 pub(super) fn names() -> Vec<&'static str> {
     let of_hosts = OF_AN_AGENT.iter().chain([&CLOCK_OF_THE_SERVER]).chain(&OF_THE_SERVER);
-    of_hosts.map(|builtin| builtin.name).chain([CONFIGURATION_CHECK]).collect()
+    of_hosts.map(|builtin| builtin.name).chain([CONFIGURATION_CHECK, STORE_CHECK]).collect()
 }
 
 /// Returns the checks of a host with an agent.
@@ -204,7 +192,7 @@ pub(super) fn of_the_machine(host: &str) -> Vec<CheckSpec> {
         .filter(|builtin| builtin.name != CLOCK_OF_THE_SERVER.name)
         .chain([&CLOCK_OF_THE_SERVER])
         .map(|builtin| builtin.spec(host))
-        .chain([configuration(host)])
+        .chain([configuration(host), store(host)])
         .collect()
 }
 
@@ -219,6 +207,16 @@ fn configuration(host: &str) -> CheckSpec {
     let mut check = CheckSpec::new(id, Probe::Passive(PassiveProbe::default()));
     check.timing.attempts_max = 1;
     "`noroshi check-config` tells what is wrong and what to do.".clone_into(&mut check.notes);
+    check
+}
+
+/// Returns the check of the store: results are handed in, one is enough.
+fn store(host: &str) -> CheckSpec {
+    let id = CheckId::check(host, STORE_CHECK);
+    let mut check = CheckSpec::new(id, Probe::Passive(PassiveProbe::default()));
+    check.timing.attempts_max = 1;
+    "docs/keeping-data.md tells what the store needs and what to do when the disk is full."
+        .clone_into(&mut check.notes);
     check
 }
 
@@ -246,7 +244,7 @@ pub(super) fn agent_reports(host: &str, silence: Duration) -> (Probe, Timing) {
         retry_interval: Duration::from_secs(5),
         timeout: Duration::from_secs(5),
         attempts_max: 2,
-        ..Timing::default()
+        period: None,
     };
     (Probe::Expression(probe), timing)
 }
@@ -274,7 +272,7 @@ impl Builtin {
             retry_interval: RETRY,
             timeout: RETRY,
             attempts_max: self.attempts,
-            ..Timing::default()
+            period: None,
         };
         check
     }

@@ -10,7 +10,7 @@
 //! | `period` | times that have a name |
 //! | `probe` | how a check looks: the native probes with all their options |
 //! | `depends` | what needs what: names that exist, and no circle |
-//! | `remote`, `plugins` | what runs on the host itself: by NRPE, by the agent |
+//! | `remote` | what runs on the host itself |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
@@ -23,7 +23,6 @@ mod group;
 mod host;
 mod people;
 mod period;
-mod plugins;
 mod probe;
 mod raw;
 mod remote;
@@ -38,7 +37,7 @@ mod template;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-pub(crate) use builtin::CONFIGURATION_CHECK;
+pub(crate) use builtin::{CONFIGURATION_CHECK, STORE_CHECK};
 pub(crate) use resolve::{Config, Local};
 pub(crate) use site::RegisteredHost;
 pub(crate) use source::Fault;

@@ -162,9 +162,8 @@ pub(super) fn lay_check_over<'a>(own: &mut DeTable<'a>, base: &DeTable<'a>) {
         }
         remove(&mut base, &PROBE_OPTIONS);
     }
-    let counts = ["for", "attempts", "fails", "window"];
-    if counts.iter().any(|key| has(own, key)) {
-        remove(&mut base, &counts);
+    if has(own, "for") || has(own, "attempts") {
+        remove(&mut base, &["for", "attempts"]);
     }
     lay_over(own, &base);
 }

@@ -3,15 +3,15 @@
 //! | file | what |
 //! |---|---|
 //! | `access` | how commands on this machine reach the server |
+//! | `health` | whether the store takes everything in, as a check of the server |
 //! | `local` | watches the machine that the server runs on |
-//! | `plugins` | results of plug-ins that agents run |
 //! | `register` | hosts that registered themselves |
 //! | `reload` | when the configuration is read again |
 //! | `site` | what is watched changes while the server runs |
 
 mod access;
+mod health;
 mod local;
-mod plugins;
 mod register;
 mod reload;
 mod site;
@@ -61,6 +61,8 @@ pub(crate) struct Options {
 pub(crate) struct Daemon {
     /// File or folder; empty while the built-in configuration holds because there is none.
     config_path: OnceLock<PathBuf>,
+    /// The data folder, as the command line names it.
+    data: PathBuf,
     /// Where it listens: how people reach it when the configuration does not say.
     url: String,
     clock: Arc<dyn Clock>,
@@ -72,10 +74,6 @@ pub(crate) struct Daemon {
     status: watch::Sender<SiteStatus>,
     reload_asked: mpsc::Sender<()>,
     applied: Mutex<Applied>,
-    /// Held while a host is made known, until it has its checks.
-    registering: Mutex<()>,
-    /// Which checks wait for which plug-in of which host's agent.
-    plugin_checks: parking_lot::Mutex<plugins::ByPlugin>,
     /// How the server asks itself for its measurements; set once it may sign in.
     own_pages: OnceLock<LocalAccess>,
 }
@@ -185,7 +183,7 @@ impl Daemon {
         let (store, recovery) = opening
             .await?
             .with_context(|| format!("cannot open the store at {}", options.data.display()))?;
-        tracing::info!(?recovery, "store is open");
+        tracing::info!("the store is open: {recovery}");
         let records: Arc<dyn Records> = store.clone();
         let series: Arc<dyn SeriesSource> = store.clone();
         let sink: Arc<dyn Sink> = store.clone();
@@ -221,6 +219,7 @@ impl Daemon {
         });
         Ok(Self {
             config_path: options.config_path.map_or_else(OnceLock::new, OnceLock::from),
+            data: options.data,
             url: url.to_owned(),
             collector: Collector::new(Arc::clone(&clock), sink),
             ingest,
@@ -231,8 +230,6 @@ impl Daemon {
             status,
             reload_asked,
             own_pages: OnceLock::new(),
-            registering: Mutex::default(),
-            plugin_checks: parking_lot::Mutex::default(),
             applied: Mutex::new(Applied { config, registered }),
         })
     }
@@ -264,10 +261,7 @@ impl Daemon {
             Ok(())
         });
         let (daemon, token) = (Arc::clone(self), stop.clone());
-        tasks.spawn(async move {
-            daemon.serve_plugins(token).await;
-            Ok(())
-        });
+        tasks.spawn(async move { daemon.watch_store(token).await });
         let (daemon, token) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move {
             daemon.judge_itself(token).await;

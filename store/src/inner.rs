@@ -79,6 +79,8 @@ pub(crate) struct Counters {
     pub(crate) budget_bytes: AtomicU64,
     pub(crate) planned_bytes: AtomicU64,
     pub(crate) disk_free_bytes: AtomicU64,
+    pub(crate) disk_reserve_bytes: AtomicU64,
+    pub(crate) series_refused: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
 }
 

@@ -70,6 +70,8 @@ struct Shared {
     taken: Condvar,
     counters: JournalCounters,
     is_broken: AtomicBool,
+    #[cfg(test)]
+    panics: AtomicBool,
 }
 
 /// The journal of an open store.
@@ -94,6 +96,8 @@ impl Journal {
             taken: Condvar::new(),
             counters: JournalCounters::default(),
             is_broken: AtomicBool::new(false),
+            #[cfg(test)]
+            panics: AtomicBool::new(false),
         });
         let bytes = bytes_in(directory)?;
         shared.counters.bytes.store(bytes, Relaxed);
@@ -180,6 +184,19 @@ impl Journal {
         self.shared.is_broken.load(Relaxed)
     }
 
+    /// Lets the thread panic at the next group.
+    #[cfg(test)]
+    pub(crate) fn panic_next(&self) {
+        self.shared.panics.store(true, Relaxed);
+    }
+
+    /// Tells whether the thread has ended although nobody stopped it.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread
+            .try_lock()
+            .is_some_and(|thread| thread.as_ref().is_some_and(JoinHandle::is_finished))
+    }
+
     /// Writes what is left and ends the thread. Later appends are refused.
     pub(crate) fn stop(&self) {
         self.shared.pending.lock().is_stopping = true;
@@ -216,8 +233,29 @@ struct Writer {
     apply: ApplyRecords,
 }
 
+/// Refuses everything once the thread has panicked: nobody may wait for it.
+struct Refusing(Arc<Shared>);
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.0.is_broken.store(true, Relaxed);
+        let mut pending = self.0.pending.lock();
+        pending.is_stopping = true;
+        let waiters = std::mem::take(&mut pending.waiters);
+        drop(pending);
+        self.0.taken.notify_all();
+        for waiter in waiters {
+            tell(waiter, Err(Refused::Broken));
+        }
+    }
+}
+
 impl Writer {
     fn run(mut self) {
+        let _refusing = Refusing(Arc::clone(&self.shared));
         while let Some(group) = self.next_group() {
             self.write(group);
         }
@@ -248,6 +286,8 @@ impl Writer {
     }
 
     fn write(&mut self, group: Pending) {
+        #[cfg(test)]
+        assert!(!self.shared.panics.load(Relaxed), "a fault of the test");
         let outcome = self.append(&group.framed);
         for waiter in group.waiters {
             match (outcome, waiter) {

@@ -231,10 +231,17 @@ pub(crate) fn look_at_disk(inner: &Inner) {
     let free = disk.f_bavail * disk.f_frsize;
     inner.counters.disk_free_bytes.store(free, Relaxed);
     let reserve = (disk.f_blocks * disk.f_frsize / RESERVE_SHARE).min(RESERVE_BYTES_MAX);
-    let is_full = free < reserve;
+    // Once full, a quarter more must be free: it would begin and end each second otherwise.
+    let was_full = inner.is_full.load(Relaxed);
+    let is_full = free < if was_full { reserve + reserve / 4 } else { reserve };
+    inner.counters.disk_reserve_bytes.store(reserve, Relaxed);
     if inner.is_full.swap(is_full, Relaxed) != is_full {
         if is_full {
-            tracing::error!(free, reserve, "the disk is nearly full: nothing is taken in");
+            tracing::error!(
+                free,
+                reserve,
+                "the disk is nearly full: nothing is taken in until there is room"
+            );
         } else {
             tracing::info!(free, "there is room on the disk again");
         }

@@ -2,6 +2,7 @@
 //! damaged is named and made good from the others.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,38 @@ pub struct Recovery {
     pub searched_series: u64,
     /// Time it took.
     pub took: Duration,
+}
+
+/// Says for a person what was found: `1,234 series in 0.2 s; ...`.
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let took = self.took.as_secs_f64();
+        if self.is_new {
+            return write!(f, "a new one, made in {took:.1} s");
+        }
+        write!(f, "{} series in {took:.1} s", self.series)?;
+        if self.journal_samples > 0 {
+            write!(f, "; {} samples were brought back from the journal", self.journal_samples)?;
+        }
+        if self.torn_bytes > 0 {
+            let torn = self.torn_bytes;
+            write!(
+                f,
+                "; {torn} bytes of a write that was cut short, never acknowledged, left out"
+            )?;
+        }
+        if self.damaged > 0 {
+            write!(f, "; {} damaged places left out (named above)", self.damaged)?;
+        }
+        if self.searched_series > 0 {
+            let searched = self.searched_series;
+            write!(f, "; the blocks of {searched} series were searched for in the rings")?;
+        }
+        if let Some(reason) = &self.rebuilt_catalogue {
+            write!(f, "; the catalogue did not open ({reason}) and was rebuilt from its log")?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a store could not be opened.
@@ -127,7 +160,6 @@ pub(crate) fn open_parts(
     let (loaded, (engine, catalogue)) = load(directory, &mut recovery)?;
     let records = Arc::new(RecordTable::new(Arc::clone(&engine)));
     let is_lost = loaded.is_none() && !has_first_segment(directory)?;
-    crate::kept::write(directory, &config).map_err(io_error("note the retention in", directory))?;
     let classes = open_classes(directory, &config, loaded.as_ref(), is_lost)?;
     let numbers = segment::list(&directory.join("journal"))
         .map_err(io_error("list the journal in", directory))?;
@@ -162,6 +194,7 @@ pub(crate) fn open_parts(
         new_metas: Vec::new(),
         removed: Vec::new(),
         silent: HashMap::new(),
+        refused: HashSet::new(),
         scratch: Scratch::default(),
     };
     restore(&mut writer, loaded, is_lost, &mut recovery);

@@ -61,6 +61,11 @@ pub struct StoreStats {
     pub budget_bytes: u64,
     /// Bytes free on the disk.
     pub disk_free_bytes: u64,
+    /// With fewer bytes free than this nothing is taken in: they are for checkpoints and records.
+    pub disk_reserve_bytes: u64,
+    /// New series that were refused because the disk budget has no room for them. Bounded: above
+    /// ten thousand they are not told apart any more.
+    pub series_refused: u64,
     /// Whether nothing is taken in because the disk is nearly full.
     pub is_disk_full: bool,
     /// Whether nothing is taken in until a restart because the disk failed.
@@ -85,6 +90,13 @@ pub struct RingStats {
 }
 
 impl StoreStats {
+    /// Returns the bytes that everything takes on the disk now; rings count as long as they are,
+    /// though a part of the newest extent may not be written yet.
+    pub fn used_bytes(&self) -> u64 {
+        let rings: u64 = self.rings.iter().map(|ring| ring.bytes).sum();
+        rings + self.journal_bytes + self.catalogue_bytes
+    }
+
     /// Reads all counters.
     pub(crate) fn of(inner: &Inner, queue_samples: u64) -> Self {
         let counters = &inner.counters;
@@ -130,6 +142,8 @@ impl StoreStats {
             planned_bytes: counters.planned_bytes.load(Relaxed),
             budget_bytes: counters.budget_bytes.load(Relaxed),
             disk_free_bytes: counters.disk_free_bytes.load(Relaxed),
+            disk_reserve_bytes: counters.disk_reserve_bytes.load(Relaxed),
+            series_refused: counters.series_refused.load(Relaxed),
             is_disk_full: inner.is_full.load(Relaxed),
             is_broken: inner.journal.is_broken(),
             rings: rings.collect(),

@@ -114,6 +114,21 @@ impl Store {
         StoreStats::of(&self.inner, waiting as u64)
     }
 
+    /// Names the thread of the store that has ended by a panic, if one has: nothing can be kept
+    /// then, and the program must be started again. Its last words are in the program's log.
+    pub fn ended_thread(&self) -> Option<String> {
+        // Held while the store is being closed: threads end then as they should.
+        let threads = self.threads.try_lock()?;
+        if self.inner.is_closing.load(Relaxed) {
+            return None;
+        }
+        if self.inner.journal.has_ended() {
+            return Some("store-journal".to_owned());
+        }
+        let ended = threads.iter().find(|thread| thread.is_finished())?;
+        Some(ended.thread().name().unwrap_or("store").to_owned())
+    }
+
     /// Ends the store: refuses what comes from now on, finishes what was handed in, writes a
     /// checkpoint. May be called more than once; what waits for the first call returns with it.
     pub fn close(&self) {
@@ -197,25 +212,6 @@ impl SeriesSource for Store {
         self.inner.label_values(name, matchers, limit)
     }
 
-    fn label_names_within(
-        &self,
-        matchers: &[Matcher],
-        span: (Timestamp, Timestamp),
-        limit: usize,
-    ) -> Result<Vec<String>, SelectError> {
-        self.inner.label_names_within(matchers, span, limit)
-    }
-
-    fn label_values_within(
-        &self,
-        name: &str,
-        matchers: &[Matcher],
-        span: (Timestamp, Timestamp),
-        limit: usize,
-    ) -> Result<Vec<String>, SelectError> {
-        self.inner.label_values_within(name, matchers, span, limit)
-    }
-
     fn metadata(&self, name: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
         self.inner.metadata(name)
     }
@@ -261,5 +257,64 @@ impl Records for Store {
         let mut framed = Vec::new();
         frame(&mut framed, |out| put_records(out, &batch));
         self.inner.journal.commit(&framed, batch).map_err(RecordError::Write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use noroshi_model::Sample;
+    use noroshi_model::seam::ManualClock;
+
+    use super::*;
+
+    fn open(directory: &Path) -> Arc<Store> {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_790_000_000)));
+        Store::open(directory, StoreConfig::default(), clock as Arc<dyn Clock>).unwrap().0
+    }
+
+    fn submit(store: &Store) -> Result<Accepted, Refused> {
+        let labels = Labels::new([("__name__", "x")]);
+        let sample = Sample { labels, at: Timestamp::from_secs(1_790_000_000), value: 1.0 };
+        store.submit_blocking(Batch { samples: vec![sample], ..Batch::new() })
+    }
+
+    fn wait_for_end(store: &Store) -> String {
+        loop {
+            if let Some(ended) = store.ended_thread() {
+                return ended;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_writer_that_panics_is_named_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        assert_eq!(submit(&store).unwrap().stored, 1);
+        assert_eq!(store.ended_thread(), None);
+        let fault = Box::new(|_: &mut crate::writer::Writer| panic!("a fault of the test"));
+        send_patiently(&store.commands, Command::Work(fault));
+        assert_eq!(wait_for_end(&store), "store-writer");
+        assert_eq!(submit(&store), Err(Refused::Closing));
+        store.close();
+        assert_eq!(store.ended_thread(), None);
+        drop(store);
+        // What was acknowledged is there again.
+        let store = open(folder.path());
+        assert_eq!(store.stats().series, 1);
+    }
+
+    #[test]
+    fn a_journal_that_panics_is_named_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let mut batch = RecordBatch::new();
+        batch.put(Space::States, "key", "value");
+        store.inner.journal.panic_next();
+        assert!(store.inner.journal.commit(&[0; 16], batch).is_err());
+        assert_eq!(wait_for_end(&store), "store-journal");
+        assert_eq!(submit(&store), Err(Refused::Broken));
+        store.close();
     }
 }

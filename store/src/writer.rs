@@ -1,6 +1,6 @@
 //! The one thread that changes series: takes batches in order, journals them, appends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::SyncSender;
@@ -28,6 +28,8 @@ const LATE_WAITING_MAX: u64 = 2_000_000;
 const START_WAVER_MS: i64 = 5_000;
 /// Samples in one entry of the journal: far below the longest entry that is believed.
 const ENTRY_SAMPLES: usize = 500_000;
+/// Refused series that are told apart: more only count as samples.
+const REFUSED_MAX: usize = 10_000;
 /// Stands for a series that a sample was refused for.
 const NO_SERIES: u32 = u32::MAX;
 
@@ -59,6 +61,8 @@ pub(crate) struct Writer {
     pub(crate) removed: Vec<u32>,
     /// Series that seem to be silent for longer than their archives reach back, and since when.
     pub(crate) silent: HashMap<u32, Instant>,
+    /// Hashes of the label sets that the budget had no room for, to count each once.
+    pub(crate) refused: HashSet<u64>,
     /// Reused from batch to batch.
     pub(crate) scratch: Scratch,
 }
@@ -333,6 +337,9 @@ impl Writer {
         let planned = before + class.planned_bytes(1) - class.planned_bytes(0);
         let is_too_long = labels.as_packed().len() > LABELS_BYTES_MAX;
         if planned > inner.counters.budget_bytes.load(Relaxed) || is_too_long {
+            if self.refused.len() < REFUSED_MAX && self.refused.insert(hash_labels(labels)) {
+                Inner::count(&inner.counters.series_refused, 1);
+            }
             return None;
         }
         inner.counters.planned_bytes.store(planned, Relaxed);

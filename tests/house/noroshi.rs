@@ -30,7 +30,14 @@ pub fn program(name: &str) -> PathBuf {
 impl Server {
     /// Starts a server with this configuration (none: built-in) in a new folder.
     pub fn start(config: Option<&str>) -> Self {
-        let mut server = Self {
+        let mut server = Self::prepared(config);
+        server.begin();
+        server
+    }
+
+    /// Makes the folder and the configuration, and leaves it to the caller to begin.
+    pub fn prepared(config: Option<&str>) -> Self {
+        let server = Self {
             folder: tempfile::tempdir().unwrap(),
             address: "127.0.0.1:0".to_owned(),
             sign_in_link: None,
@@ -39,7 +46,6 @@ impl Server {
         if let Some(config) = config {
             server.write_config(config);
         }
-        server.begin();
         server
     }
 

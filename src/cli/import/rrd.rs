@@ -16,7 +16,6 @@ use serde_json::json;
 use crate::cli::ServerArgs;
 use crate::cli::client::Client;
 use crate::cli::keep::{OpenFolder, server};
-use crate::cli::show;
 
 /// `noroshi import rrd`.
 #[derive(Args, Debug)]
@@ -90,7 +89,7 @@ pub(super) fn run(args: &RrdArgs) -> anyhow::Result<ExitCode> {
         let taken = dump_of(file).and_then(|dump| target.take(&dump, &labels_of(args, file)));
         match taken {
             Ok(report) => {
-                show::line(format_args!("{}: {} rows", file.display(), report.rows));
+                println!("{}: {} rows", file.display(), report.rows);
                 total.rows += report.rows;
                 total.refused += report.refused;
             }
@@ -105,12 +104,9 @@ pub(super) fn run(args: &RrdArgs) -> anyhow::Result<ExitCode> {
     {
         bail!("the rows are not on the disk: is it full?");
     }
-    show::line(format_args!("{} rows taken in", total.rows));
+    println!("{} rows taken in", total.rows);
     if total.refused > 0 {
-        show::line(format_args!(
-            "{} rows are older than the longest archive reaches back",
-            total.refused
-        ));
+        println!("{} rows are older than the longest archive reaches back", total.refused);
     }
     if failed > 0 {
         bail!("{failed} of {} files could not be taken in", args.files.len());

@@ -71,6 +71,8 @@ struct Own {
     series: u64,
     /// Bytes that they may take by plan.
     planned_bytes: u64,
+    /// Bytes that they take now.
+    used_bytes: u64,
     disk_free_bytes: u64,
     /// Whether nothing is taken in because the disk is nearly full.
     is_disk_full: bool,
@@ -100,6 +102,7 @@ async fn overview(State(app): State<Arc<App>>) -> Result<Json<Overview>, ApiErro
             own: Own {
                 series: store.series,
                 planned_bytes: store.planned_bytes,
+                used_bytes: store.used_bytes(),
                 disk_free_bytes: store.disk_free_bytes,
                 is_disk_full: store.is_disk_full,
                 is_broken: store.is_broken,

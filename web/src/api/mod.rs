@@ -6,7 +6,6 @@ mod board;
 mod body;
 mod collection;
 mod keeping;
-mod language;
 mod people;
 mod query;
 mod telling;
@@ -31,7 +30,6 @@ pub(crate) fn routes() -> Vec<Route> {
         account::routes(),
         board::routes(),
         query::routes(),
-        language::routes(),
         actions::routes(),
         telling::routes(),
         collection::routes(),

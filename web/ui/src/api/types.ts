@@ -136,6 +136,7 @@ export interface SelfView {
   series: number;
   /** What the files of the series will take at most. */
   planned_bytes: number;
+  used_bytes: number;
   disk_free_bytes: number | null;
   is_disk_full: boolean;
   /** Whether the store has stopped to write: something is damaged. */
@@ -274,10 +275,6 @@ export interface InstantAnswer {
   type: "vector" | "scalar" | "string" | "matrix";
   result: unknown;
   warnings: string[];
-  /** Why a vector is empty. */
-  absence: "none" | "never_known" | "silent" | "empty_by_comparison";
-  /** When the newest sample came, in milliseconds, if the series are known and silent. */
-  silent_since: number | null;
 }
 
 export interface Notification extends CheckId {

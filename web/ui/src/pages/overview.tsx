@@ -64,7 +64,7 @@ function SelfLine({ site }: { site: Overview }) {
   const words = [
     `Running for ${formatSince(now.value - site.started_at)}`,
     count(self.series, "series", "series"),
-    `${formatValue(self.planned_bytes, "bytes")} planned on disk, ${formatValue(self.disk_free_bytes, "bytes")} free`,
+    `${formatValue(self.used_bytes, "bytes")} of ${formatValue(self.planned_bytes, "bytes")} planned on disk, ${formatValue(self.disk_free_bytes, "bytes")} free`,
     count(self.agents, "agent", "agents"),
     count(self.polls, "poll", "polls") + (self.polls_failing > 0 ? `, ${self.polls_failing} failing` : ""),
     ...(self.notifications_queued > 0 ? [`${self.notifications_queued} mails waiting`] : []),
