@@ -127,6 +127,13 @@ impl Site<'_> {
         http::send(&self.server.address, &request, Some(&self.token), "").unwrap()
     }
 
+    /// Asks us and Prometheus.
+    fn both(&self, path: &str) -> (Answer, Answer) {
+        let request = format!("GET /api/v1{path}");
+        let theirs = http::send(&self.prometheus.address, &request, None, "").unwrap();
+        (self.ask(path), theirs)
+    }
+
     /// Asks as Grafana does: a form by POST.
     fn post(&self, path: &str, form: &str) -> Answer {
         let path = format!("{API}{path}");
@@ -160,6 +167,7 @@ fn prometheus_promtool_and_grafana_find_a_prometheus_here() {
     grafana_queries(&site);
     grafana_finds_names(&site);
     errors_are_told_as_prometheus_tells_them(&site);
+    answers_are_those_of_prometheus(&site);
     let rules = rules_are_our_checks(&site, "inactive", "ok");
     assert_eq!(rules["alerts"], json!([]));
     assert_eq!(site.read("/alerts"), json!({ "status": "success", "data": { "alerts": [] } }));
@@ -319,6 +327,68 @@ fn errors_are_told_as_prometheus_tells_them(site: &Site<'_>) {
     // A reader's key does not write.
     let request = format!("POST {API}/write");
     assert_eq!(http::send(address, &request, Some(&site.token), "").unwrap().status, 403);
+}
+
+/// The same requests to both, byte by byte where both know the same.
+fn answers_are_those_of_prometheus(site: &Site<'_>) {
+    let (start, end) = (site.at - 10, site.at);
+    let span = format!("start={start}&end={end}");
+    let requests = encode("prometheus_http_requests_total{code=\"200\"}");
+    for path in [
+        format!("/labels?match[]={requests}&{span}"),
+        format!("/label/handler/values?match[]={requests}&{span}"),
+        format!("/series?match[]={UP}&{span}", UP = encode(UP)),
+        "/metadata?limit=0".to_owned(),
+        "/metadata?limit=x".to_owned(),
+        "/series".to_owned(),
+        "/query?query=".to_owned(),
+        "/query?query=up&timeout=x".to_owned(),
+        format!("/query?query={}&time={end}", encode("1 / 0")),
+        format!("/query?query={}&time={end}", encode("\"a\\\"b\"")),
+        format!("/query?query={}&time={}", encode(UP), site.between),
+        "/query_range?query=up&start=1".to_owned(),
+        "/query_range?query=up&start=1&end=2&step=-1".to_owned(),
+        "/query_range?query=up&start=1&end=20000&step=1".to_owned(),
+        format!("/query_exemplars?query=up&{span}"),
+        "/rules?type=record".to_owned(),
+        "/rules?type=other".to_owned(),
+    ] {
+        let (ours, theirs) = site.both(&path);
+        assert_eq!((ours.status, ours.text()), (theirs.status, theirs.text()), "{path}");
+    }
+    shapes_are_those_of_prometheus(site);
+    // Without a selector all is found in its span, and nothing in one in which nothing came.
+    let names = |path: &str| site.read(path)["data"].as_array().unwrap().len();
+    assert_eq!(names(&format!("/labels?start={}&end={}", end + 3600, end + 7200)), 0);
+    assert_eq!(names(&format!("/label/job/values?{span}")), 2);
+}
+
+/// Where texts are our own, or figures differ.
+fn shapes_are_those_of_prometheus(site: &Site<'_>) {
+    // Go writes `>` as an escape.
+    for path in [
+        format!("/format_query?query={}", encode("sum(up{a='b'})by(job)>bool 3")),
+        format!("/format_query?query={}", encode("rate(x[5m] offset 1h)^-1")),
+    ] {
+        let (ours, theirs) = site.both(&path);
+        assert_eq!((ours.status, ours.json()), (theirs.status, theirs.json()), "{path}");
+    }
+    for path in ["/query?query=sum(", "/series?match[]=%7B%7D", "/labels?match[]=sum(up)"] {
+        let (ours, theirs) = site.both(path);
+        let kind = |answer: &Answer| {
+            let body: Value = serde_json::from_slice(&answer.body).unwrap();
+            (answer.status, body["status"].clone(), body["errorType"].clone())
+        };
+        assert_eq!(kind(&ours), kind(&theirs), "{path}");
+    }
+    let (ours, theirs) = site.both("/query?query=up&stats=all");
+    let names = |answer: &Answer, of: &str| {
+        let stats = answer.json()["data"]["stats"][of].take();
+        stats.as_object().unwrap().keys().cloned().collect::<Vec<String>>()
+    };
+    for of in ["timings", "samples"] {
+        assert_eq!(names(&ours, of), names(&theirs, of), "{of}");
+    }
 }
 
 /// Waits until the only rule is in this state and returns it.

@@ -19,7 +19,7 @@ fn main() {
     let batch = reader.read(now);
     let samples = batch.samples.len();
     let host = HostIdentity { name: "web1".to_owned(), ..HostIdentity::default() };
-    let frame = Frame { host, run: 1, sequence: 1, batch };
+    let frame = Frame { host, run: 1, sequence: 1, batch, results: Vec::new() };
     let encoded = frame::encode(&frame);
     let packed = zstd::bulk::compress(&encoded, 3).unwrap();
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
+use noroshi_model::frame::PluginResult;
 use noroshi_model::quantity::parse_duration;
 use noroshi_model::{Clock, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LogFormat};
+use crate::plugins::{self, PluginSpec};
 use crate::sources::Roots;
 use crate::{print, ship};
 
@@ -22,7 +24,7 @@ const THREADS_TIMEOUT: Duration = Duration::from_millis(50);
 
 const EXAMPLES: &str = "\
 Examples:
-  See what would be sent, without any server:
+  See what would be sent, without any server; with --config the plug-ins of the file run too:
     noroshi-agent --once
 
   Watch this host:
@@ -171,7 +173,14 @@ fn roots(arguments: &Arguments) -> Roots {
 
 fn once(arguments: &Arguments) -> anyhow::Result<()> {
     let roots = roots(arguments);
-    let reading = print::Reading::take(roots, arguments.host.as_deref(), SystemClock.now());
+    let path = arguments.config.as_deref();
+    let file = path.map(config::load).transpose()?.unwrap_or_default();
+    let mut problems = Vec::new();
+    let plugins = config::plugins(file.check, &mut problems);
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("\n"));
+    let host = arguments.host.clone().or(file.host);
+    let mut reading = print::Reading::take(roots, host.as_deref(), SystemClock.now());
+    reading.results = run_all(&plugins)?;
     let text = match arguments.format {
         Format::Prometheus => reading.to_prometheus(),
         Format::Json => reading.to_json(),
@@ -181,6 +190,14 @@ fn once(arguments: &Arguments) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot write to standard output"),
     }
+}
+
+/// Runs each plug-in once, all at the same time.
+fn run_all(plugins: &[PluginSpec]) -> anyhow::Result<Vec<PluginResult>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runs = plugins.iter().map(|plugin| plugins::run_once(plugin, &SystemClock));
+    let runtime = runtime.context("cannot start the runtime")?;
+    Ok(runtime.block_on(futures::future::join_all(runs)))
 }
 
 fn log_to_stderr(format: LogFormat, is_verbose: bool) {

@@ -1,5 +1,6 @@
 //! The config file: the same options as on the command line, in TOML.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use clap::ValueEnum;
 use noroshi_model::quantity::humane;
 use serde::Deserialize;
 
+use crate::plugins::PluginSpec;
 use crate::ship::Settings;
 use crate::sources::Roots;
 
@@ -25,6 +27,15 @@ const SPOOL_BYTES_DEFAULT: u64 = 128 << 20;
 const SPOOL_BYTES_MIN: u64 = 1 << 20;
 
 const STEP_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Default of a plug-in's `interval`, as that of the server's checks.
+const PLUGIN_INTERVAL: Duration = Duration::from_mins(1);
+/// Default of its `retry`.
+const PLUGIN_RETRY: Duration = Duration::from_secs(15);
+/// Default of its `timeout`.
+const PLUGIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// As long as a label or a name of a host may be.
+const PLUGIN_NAME_BYTES_MAX: usize = 253;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -60,6 +71,29 @@ pub(crate) struct Options {
     pub(crate) ca: Option<PathBuf>,
     /// `"human"` or `"json"`
     pub(crate) log_format: Option<LogFormat>,
+    /// Plug-ins to run, by name.
+    #[serde(default)]
+    pub(crate) check: BTreeMap<String, RawPlugin>,
+}
+
+/// `[check.NAME]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawPlugin {
+    /// Program and arguments; no shell.
+    command: Vec<String>,
+    /// From run to run.
+    #[serde(default, with = "humane::option")]
+    interval: Option<Duration>,
+    /// From run to run while a problem is new.
+    #[serde(default, with = "humane::option")]
+    retry: Option<Duration>,
+    /// When a run is given up.
+    #[serde(default, with = "humane::option")]
+    timeout: Option<Duration>,
+    /// Environment variables.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
 }
 
 /// Why a config cannot be used.
@@ -132,6 +166,7 @@ impl Options {
             spool_bytes_max: self.spool_bytes_max.or(other.spool_bytes_max),
             ca: self.ca.or(other.ca),
             log_format: self.log_format.or(other.log_format),
+            check: if self.check.is_empty() { other.check } else { self.check },
         }
     }
 }
@@ -161,6 +196,7 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
         file.host.as_deref().is_some_and(is_odd),
         "host must have a name without slash: it stands before the slash of HOST/CHECK",
     );
+    let plugins = plugins(file.check, &mut problems);
     match (file.server, file.token_file) {
         (Some(server), Some(token_file)) if problems.is_empty() => Ok(Settings {
             server,
@@ -172,9 +208,40 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
             spool: file.spool,
             spool_bytes_max,
             roots,
+            plugins,
         }),
         _ => Err(ConfigError::Bounds(Problems(problems))),
     }
+}
+
+/// Fills in defaults of `[check.NAME]` and checks bounds.
+pub(crate) fn plugins(
+    raw: BTreeMap<String, RawPlugin>,
+    problems: &mut Vec<String>,
+) -> Vec<PluginSpec> {
+    let plugin = |(name, raw): (String, RawPlugin)| {
+        let mut check = |is_wrong: bool, text: &str| {
+            if is_wrong {
+                problems.push(format!("[check.{name}]: {text}"));
+            }
+        };
+        let interval = raw.interval.unwrap_or(PLUGIN_INTERVAL);
+        let retry = raw.retry.unwrap_or(PLUGIN_RETRY.min(interval));
+        let timeout = raw.timeout.unwrap_or(PLUGIN_TIMEOUT.min(interval));
+        let is_odd = name.trim() != name || name.is_empty() || name.contains(char::is_control);
+        check(is_odd || name.len() > PLUGIN_NAME_BYTES_MAX, "this cannot be the name of a check");
+        check(
+            raw.command.first().is_none_or(String::is_empty),
+            "command is a list of program and arguments, such as [\"check_raid\", \"-v\"]",
+        );
+        check(interval < STEP_MIN || retry < STEP_MIN, "interval and retry are at least 1s");
+        check(
+            timeout.is_zero() || timeout > interval,
+            "timeout is more than 0 and at most interval",
+        );
+        PluginSpec { name, argv: raw.command, env: raw.env, interval, retry, timeout }
+    };
+    raw.into_iter().map(plugin).collect()
 }
 
 #[cfg(test)]
@@ -211,6 +278,26 @@ mod tests {
             assert!(error.starts_with(expected), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_plug_in_has_defaults_and_bounds() {
+        let read = |text: &str| {
+            let mut problems = Vec::new();
+            let plugins = plugins(parse("x", text).unwrap().check, &mut problems);
+            (plugins, problems)
+        };
+        let (found, problems) = read("[check.raid]\ncommand = ['check_raid', '-v']");
+        assert_eq!((found[0].name.as_str(), problems.len()), ("raid", 0));
+        assert_eq!(found[0].argv, ["check_raid", "-v"]);
+        let seconds = [found[0].interval, found[0].retry, found[0].timeout].map(|d| d.as_secs());
+        assert_eq!(seconds, [60, 15, 30]);
+        let (found, _) = read("[check.x]\ncommand = ['x']\ninterval = '10s'");
+        assert_eq!([found[0].retry, found[0].timeout].map(|d| d.as_secs()), [10, 10]);
+        let text = "[check.' x']\ncommand = []\ninterval = '10ms'\ntimeout = '1s'";
+        assert_eq!(read(text).1.len(), 4, "{:?}", read(text).1);
+        let error = parse("f", "[check.x]\ncommand = 'check_raid -v'").unwrap_err().to_string();
+        assert!(error.starts_with("f:2:11: invalid type: string"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! * [`sources`] reads; the server uses it in its own process to watch the machine it runs on.
 //! * [`graphs`] says which graphs a host gets from that.
+//! * `plugins` (of the feature `ship`) runs the plug-ins that the host's own config names.
 //! * `ship` (a feature, on by default) brings readings to the server; `cli` and `config` say which
 //!   and how. `PROTOCOL.md` draws what goes over the wire.
 //!
@@ -24,6 +25,8 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "ship")]
 mod identity;
+#[cfg(feature = "ship")]
+pub mod plugins;
 #[cfg(feature = "ship")]
 mod print;
 #[cfg(feature = "ship")]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use noroshi_model::frame::HostIdentity;
-use noroshi_model::{Batch, Kind, Labels, MetricMeta, Sample, Timestamp};
+use noroshi_model::frame::{HostIdentity, PluginResult};
+use noroshi_model::{Batch, Kind, Labels, MetricMeta, Sample, Status, Timestamp};
 use serde::Serialize;
 
 use crate::identity;
@@ -16,13 +16,15 @@ pub(crate) struct Reading {
     host: HostIdentity,
     at: Timestamp,
     batch: Batch,
+    /// What the plug-ins of the config found.
+    pub(crate) results: Vec<PluginResult>,
 }
 
 impl Reading {
     /// Reads once.
     pub(crate) fn take(roots: Roots, name: Option<&str>, now: Timestamp) -> Self {
         let host = identity::read(&roots, name);
-        Self { host, at: now, batch: Reader::new(roots).read(now) }
+        Self { host, at: now, batch: Reader::new(roots).read(now), results: Vec::new() }
     }
 
     /// Writes the text format 0.0.4: by metric, sorted, without times.
@@ -44,10 +46,16 @@ impl Reading {
                 push_line(&mut text, format_args!("{} {value}", sample.labels));
             }
         }
+        // A comment: the format has no word for what a plug-in found.
+        for result in &self.results {
+            let PluginResult { name, status, output, .. } = result;
+            let lines = output.trim_end().replace('\n', "\n#   ");
+            push_line(&mut text, format_args!("# check {name}: {status}: {lines}"));
+        }
         text
     }
 
-    /// Writes one JSON object with host, time, samples and metas.
+    /// Writes one JSON object with host, time, samples, metas and checks.
     pub(crate) fn to_json(&self) -> String {
         let host = &self.host;
         let document = JsonReading {
@@ -63,6 +71,7 @@ impl Reading {
             started_at: self.batch.started_at,
             samples: self.batch.samples.iter().map(JsonSample::new).collect(),
             metas: &self.batch.metas,
+            checks: self.results.iter().map(JsonResult::new).collect(),
         };
         // Nothing in it can refuse to be written: no maps with odd keys, no numbers but finite.
         let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
@@ -78,6 +87,7 @@ struct JsonReading<'a> {
     started_at: Option<Timestamp>,
     samples: Vec<JsonSample<'a>>,
     metas: &'a [MetricMeta],
+    checks: Vec<JsonResult<'a>>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +105,27 @@ struct JsonSample<'a> {
     labels: &'a Labels,
     /// Null when it is unknown.
     value: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct JsonResult<'a> {
+    name: &'a str,
+    status: Status,
+    at: Timestamp,
+    run_time_seconds: f64,
+    output: &'a str,
+}
+
+impl<'a> JsonResult<'a> {
+    fn new(result: &'a PluginResult) -> Self {
+        Self {
+            name: &result.name,
+            status: result.status,
+            at: result.at,
+            run_time_seconds: result.run_time.as_secs_f64(),
+            output: &result.output,
+        }
+    }
 }
 
 impl<'a> JsonSample<'a> {

@@ -14,6 +14,7 @@ use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
 use crate::availability::{self, Availability};
 use crate::board::{Applied, Board, all_to_wall, to_wall};
 use crate::log;
+use crate::probe::Probe;
 use crate::record::StateError;
 use crate::run::{Runner, from_outside};
 use crate::samples;
@@ -28,6 +29,9 @@ const MESSAGES_MAX: usize = 4096;
 /// How many updates a reader of [`Checks::updates`] may be behind before it is told that it lost
 /// some.
 const UPDATES_MAX: usize = 4096;
+
+/// How many requests for runs by agents wait; the oldest go, and whoever wants one asks again.
+const ASKED_MAX: usize = 1024;
 
 /// How many samples one expression may load: a thousand series over a day at 10 s and more.
 const SAMPLES_MAX: usize = 10_000_000;
@@ -58,6 +62,7 @@ pub struct Checks {
     inbox: Mutex<Option<mpsc::Receiver<Message>>>,
     committed: watch::Sender<u64>,
     updates: broadcast::Sender<CheckId>,
+    asked: broadcast::Sender<(String, String)>,
     /// Something is due earlier than the scheduler believes.
     due: Arc<Notify>,
     /// There is something to write that came by no message.
@@ -76,6 +81,7 @@ impl Checks {
             steady: Steady::start(deps.clock.now()),
             committed: watch::Sender::new(board.log.newest()),
             updates: broadcast::Sender::new(UPDATES_MAX),
+            asked: broadcast::Sender::new(ASKED_MAX),
             board: Arc::new(Mutex::new(board)),
             messages,
             inbox: Mutex::new(Some(inbox)),
@@ -228,6 +234,11 @@ impl Checks {
         self.updates.subscribe()
     }
 
+    /// Tells which plug-in of which host's agent somebody wants to be run at once.
+    pub fn asked(&self) -> broadcast::Receiver<(String, String)> {
+        self.asked.subscribe()
+    }
+
     /// Takes a result in that somebody else found. Ready when it is durable.
     pub async fn submit(&self, result: PassiveResult) -> Result<(), ActionError> {
         let counters = Arc::clone(&self.counters);
@@ -244,12 +255,19 @@ impl Checks {
         .await
     }
 
-    /// Asks for a run at once; a run under way is followed by another.
+    /// Asks for a run at once; a run under way is followed by another. Of a plug-in that an agent
+    /// runs, those who listen to [`Checks::asked`] are told.
     pub async fn recheck(&self, id: &CheckId) -> Result<(), ActionError> {
         let id = id.clone();
+        let asked = self.asked.clone();
         self.act(move |board, _, steady| {
             if !board.entries.contains_key(&id) {
                 return Err(ActionError::NoSuchCheck { id });
+            }
+            if let Some(Probe::Agent(agent)) = board.entries[&id].probe.as_deref()
+                && asked.send((id.host.to_string(), agent.plugin.clone())).is_err()
+            {
+                tracing::debug!(check = %id, "nobody brings requests to agents");
             }
             board.recheck(&id, steady);
             Ok(())

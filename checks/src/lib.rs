@@ -76,6 +76,8 @@ mod availability;
 mod board;
 mod checks;
 mod command;
+#[cfg(test)]
+mod day;
 mod flapping;
 mod graphs;
 mod handler;
@@ -108,9 +110,9 @@ pub use command::{Command, CommandError, serve_commands};
 pub use graphs::graphs;
 pub use period::PeriodSpec;
 pub use probe::{
-    Compare, DnsProbe, ExpressionProbe, Family, HttpProbe, IcmpProbe, JsonWish, Judge, Missing,
-    NrpeCertificates, NrpeProbe, NrpeTls, NrpeVersion, NtpProbe, PassiveProbe, PluginProbe, Probe,
-    Protocol, Secret, Security, TcpProbe, Threshold, TlsProbe,
+    AgentProbe, Compare, DnsProbe, ExpressionProbe, Family, HttpProbe, IcmpProbe, JsonWish, Judge,
+    Missing, NrpeCertificates, NrpeProbe, NrpeTls, NrpeVersion, NtpProbe, PassiveProbe,
+    PluginProbe, Probe, Protocol, Secret, Security, TcpProbe, Threshold, TlsProbe,
 };
 pub use record::StateError;
 pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Site, Timing};

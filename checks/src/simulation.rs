@@ -113,6 +113,7 @@ impl World {
             retry_interval: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             attempts_max,
+            window: None,
             period: None,
         };
         let mut site = Site::default();

@@ -135,6 +135,9 @@ pub struct Timing {
     pub timeout: Duration,
     /// How many results that are not OK, one after the other, make a problem hard. At least 1.
     pub attempts_max: u32,
+    /// Of how many last results `attempts_max` must be problems, instead of that many one after
+    /// the other. It is over when fewer of them are. At most [`Timing::WINDOW_MAX`].
+    pub window: Option<u32>,
     /// The time period in which it runs; `None`: always. One that does not exist: always.
     pub period: Option<String>,
 }
@@ -147,6 +150,7 @@ impl Default for Timing {
             retry_interval: Duration::from_secs(15),
             timeout: Duration::from_secs(30),
             attempts_max: 3,
+            window: None,
             period: None,
         }
     }
@@ -155,6 +159,8 @@ impl Default for Timing {
 impl Timing {
     /// The least interval: a tenth of a second.
     pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+    /// The longest window, in results: what fits into one number.
+    pub const WINDOW_MAX: u32 = 64;
 
     /// Returns the timing within its bounds: what the scheduler goes by.
     pub fn bounded(&self) -> Self {
@@ -164,6 +170,9 @@ impl Timing {
             retry_interval: self.retry_interval.max(Self::INTERVAL_MIN),
             timeout: self.timeout.clamp(Duration::from_millis(10), interval),
             attempts_max: self.attempts_max.max(1),
+            window: self
+                .window
+                .map(|window| window.clamp(self.attempts_max.max(1), Self::WINDOW_MAX)),
             period: self.period.clone(),
         }
     }

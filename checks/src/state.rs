@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) history: History,
     /// Whether it flaps.
     pub(crate) is_flapping: bool,
+    /// Which of the last 64 results were problems, the newest in the lowest bit.
+    pub(crate) recent: u64,
     /// Whether the problem came about while something that it needs had one: nobody was told, and
     /// it must be confirmed anew once nothing is in the way.
     pub(crate) is_blocked: bool,
@@ -119,6 +121,7 @@ impl State {
             acknowledgement: None,
             history: History::default(),
             is_flapping: false,
+            recent: 0,
             is_blocked: false,
             held: None,
             not_up_until: None,

@@ -12,6 +12,8 @@ pub(crate) struct Rules {
     pub(crate) is_host: bool,
     /// How many results that are not OK make a problem hard. At least 1.
     pub(crate) attempts_max: u32,
+    /// Of how many last results `attempts_max` must be problems; `None`: one after the other.
+    pub(crate) window: Option<u32>,
     /// Whether each confirmed problem result is logged again.
     pub(crate) is_volatile: bool,
     /// Flap detection.
@@ -27,6 +29,14 @@ pub(crate) enum Path {
     Behind,
     /// For a check: its host is not up. For a host: none of its parents is.
     CutOff,
+}
+
+impl Rules {
+    /// Returns how many results within the window were problems; `None` when there is no window.
+    fn failures(&self, state: &State) -> Option<u32> {
+        let mask = u64::MAX.checked_shr(64 - self.window?).unwrap_or(0);
+        Some((state.recent & mask).count_ones())
+    }
 }
 
 /// What became different.
@@ -110,6 +120,7 @@ pub(crate) fn cut_off(rules: &Rules, state: &State, now: Timestamp) -> (State, V
             StateType::Soft => ChangeKind::SoftProblem,
         };
         next.is_blocked = true;
+        end_acknowledgement(&mut next, false, &mut changes);
         log(&mut next, kind, Status::Down, &mut changes);
     }
     (next, changes)
@@ -139,7 +150,13 @@ fn judge(
     let fine = if rules.is_host { Status::Up } else { Status::Ok };
     let previous = next.status.unwrap_or(fine);
     let was_problem = previous.is_problem();
+    next.recent = next.recent << 1 | u64::from(status.is_problem());
     if !status.is_problem() {
+        // What was confirmed by a window is over when the window says so.
+        let is_confirmed = was_problem && next.state_type == StateType::Hard && !next.is_blocked;
+        if is_confirmed && rules.failures(next).is_some_and(|f| f >= rules.attempts_max) {
+            return changes;
+        }
         recover(next, previous, status, now, &mut changes);
         return changes;
     }
@@ -150,10 +167,16 @@ fn judge(
     if is_anew {
         let new = Problem { sequence: 0, since: now, was_confirmed: false };
         next.problem = next.problem.or(Some(new));
-        next.is_blocked = false;
         next.attempt = 1;
+        if next.is_blocked {
+            (next.is_blocked, next.recent) = (false, 1);
+        }
     } else if next.state_type == StateType::Soft {
         next.attempt = (next.attempt + 1).min(rules.attempts_max);
+    }
+    if next.state_type == StateType::Soft || is_anew {
+        let failures = rules.failures(next).map(|failures| failures.min(rules.attempts_max));
+        next.attempt = failures.unwrap_or(next.attempt);
     }
     let was_hard = was_problem && !is_anew && next.state_type == StateType::Hard;
     let is_hard = was_hard || is_sure || next.attempt >= rules.attempts_max;
@@ -200,7 +223,10 @@ fn recover(
         end_acknowledgement(next, true, changes);
     }
     next.problem = None;
-    next.is_blocked = false;
+    if next.is_blocked {
+        // What failed behind something counts in no window.
+        (next.is_blocked, next.recent) = (false, 0);
+    }
 }
 
 /// Sets the status and the moment since when.

@@ -17,13 +17,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use noroshi_checks::{
-    CheckSpec, CheckView, Checks, Deps, FlappingSpec, HostSpec, PassiveProbe, PassiveResult, Probe,
-    Site,
+    Acknowledge, CheckSpec, CheckView, Checks, Deps, Downtime, FlappingSpec, HostSpec,
+    PassiveProbe, PassiveResult, Probe, Site,
 };
 use noroshi_model::seam::{Accepted, BoxFuture, ManualClock, MemoryRecords};
 use noroshi_model::{
-    Batch, CheckId, Labels, Matcher, MetricMeta, Origin, Refused, Select, SelectError, SeriesData,
-    SeriesSource, Sink, StateType, Status, Timestamp,
+    Batch, ChangeKind, CheckId, Clock, EventBody, Labels, Matcher, MetricMeta, Origin, Refused,
+    Select, SelectError, SeriesData, SeriesSource, Sink, StateType, Status, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +31,27 @@ use tokio_util::sync::CancellationToken;
 const SERVICES: usize = 500;
 const HOSTS: usize = 100;
 const ROUNDS: usize = 17;
+/// Groups of a switch, two hosts behind it, and four services, and rounds: 10,920 steps.
+const GROUPS: usize = 120;
+const GROUP_ROUNDS: usize = 13;
+/// After which rounds downtimes begin and end.
+const DOWNTIMES_BEGIN: usize = 3;
+const DOWNTIMES_END: usize = 8;
+/// Nagios' options for the one test and the other.
+const CALM: &str = "enable_notifications=0\nenable_flap_detection=1\n";
+const TOLD: &str = "enable_notifications=1\nenable_flap_detection=0\nlog_notifications=1
+soft_state_dependencies=1\ntranslate_passive_host_checks=1\n";
 /// How long Nagios may take for one round.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One host or service and how it is configured.
+#[derive(Clone)]
 struct Subject {
     id: CheckId,
+    /// Of a host: through which it is reached.
+    parent: Option<String>,
+    /// Of a service: the one of the same host that it depends on.
+    master: Option<CheckId>,
     attempts_max: u32,
     is_volatile: bool,
     /// How often its status changes, in per cent: some are calm, some flap.
@@ -45,6 +60,7 @@ struct Subject {
 
 /// A state as both tell it.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are what Nagios writes")]
 struct Shown {
     status: u8,
     is_hard: bool,
@@ -52,6 +68,9 @@ struct Shown {
     is_flapping: bool,
     /// In hundredths of a per cent, as Nagios writes it.
     flapping: i64,
+    is_acknowledged: bool,
+    /// Whether a downtime of its own holds.
+    is_in_downtime: bool,
     /// Which round's result it shows.
     round: String,
 }
@@ -74,8 +93,8 @@ async fn the_same_results_give_the_same_states_as_in_nagios() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random(20_260_101);
     let subjects = subjects(&mut random);
-    let ours = Ours::start(&subjects);
-    let nagios = Nagios::start(folder.path(), &subjects);
+    let ours = Ours::start(&subjects, true);
+    let nagios = Nagios::start(folder.path(), &subjects, CALM);
     let mut codes = vec![0_u8; subjects.len()];
     let mut steps = 0;
     for round in 1..=ROUNDS {
@@ -102,6 +121,175 @@ async fn the_same_results_give_the_same_states_as_in_nagios() {
     ours.stop().await;
 }
 
+/// Parents, dependencies, acknowledgements and downtimes; and who is told.
+///
+/// What Nagios does otherwise on purpose begins where something is back that was in the way:
+/// with us its dependents are then confirmed anew. So at that moment they are fine here.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_behind_something_is_as_in_nagios_and_the_same_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random(20_260_202);
+    let subjects = groups(&mut random);
+    let ours = Ours::start(&subjects, false);
+    let nagios = Nagios::start(folder.path(), &subjects, TOLD);
+    let mut before: HashMap<CheckId, u8> = HashMap::new();
+    let mut steps = 0;
+    let mut differences: Vec<String> = Vec::new();
+    for round in 1..=GROUP_ROUNDS {
+        let mut now: HashMap<CheckId, u8> = HashMap::new();
+        for subject in &subjects {
+            let code = next_code(subject, &before, &now, &mut random);
+            now.insert(subject.id.clone(), code);
+        }
+        let codes: Vec<u8> = subjects.iter().map(|subject| now[&subject.id]).collect();
+        nagios.submit(&subjects, &codes, round);
+        ours.submit(&subjects, &codes, round).await;
+        let theirs = nagios.wait(&subjects, round);
+        for subject in &subjects {
+            let id = &subject.id;
+            let (mut mine, mut theirs) = (ours.shown(id), theirs[id].clone());
+            theirs.is_hard |= id.is_host() && theirs.status == 0;
+            (mine.is_flapping, mine.flapping) = (theirs.is_flapping, theirs.flapping);
+            if !id.is_host() && now[&CheckId::host(&id.host)] > 0 {
+                // Made hard at once: Nagios then shows the last attempt, we how many there were.
+                mine.attempt = theirs.attempt;
+            }
+            if mine != theirs {
+                let max = subject.attempts_max;
+                differences.push(format!("{id}, max {max}:\n  {mine:?}\n  {theirs:?}"));
+            }
+            steps += 1;
+        }
+        assert!(differences.is_empty(), "round {round}:\n{}", differences.join("\n"));
+        before = now;
+        disturb(&ours, &nagios, &subjects, round, &mut random).await;
+    }
+    assert_eq!(steps, GROUPS * 7 * GROUP_ROUNDS);
+    let told = nagios.told();
+    for subject in &subjects {
+        let theirs = told.get(&subject.id).copied().unwrap_or(0);
+        let (mine, had_downtime) = ours.told(&subject.id);
+        // What became hard in a downtime is told after it.
+        let late = usize::from(had_downtime);
+        if !(mine..=mine + late).contains(&theirs) {
+            differences.push(format!("{} is told {mine} times, by Nagios {theirs}", subject.id));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    let all = told.values().sum::<usize>();
+    assert!(all > 250, "only {all} were told");
+    ours.stop().await;
+}
+
+/// Acknowledges problems, and begins and ends downtimes.
+async fn disturb(
+    ours: &Ours,
+    nagios: &Nagios,
+    subjects: &[Subject],
+    round: usize,
+    random: &mut Random,
+) {
+    let mut commands = String::new();
+    for subject in subjects {
+        let id = &subject.id;
+        let view = ours.checks.check(id).unwrap();
+        let (kind, name) = match &id.check {
+            Some(check) => ("SVC", format!("{};{check}", id.host)),
+            None => ("HOST", id.host.to_string()),
+        };
+        if view.problem.is_some() && !view.is_acknowledged && random.next(100) < 15 {
+            let is_sticky = random.next(2) == 0;
+            let asked = Acknowledge {
+                author: "ann".to_owned(),
+                comment: "on it".to_owned(),
+                is_sticky,
+                until: None,
+            };
+            ours.checks.acknowledge(id, asked).await.unwrap();
+            let sticky = if is_sticky { 2 } else { 1 };
+            writeln!(commands, "[1] ACKNOWLEDGE_{kind}_PROBLEM;{name};{sticky};0;0;ann;on it")
+                .unwrap();
+        }
+        if round == DOWNTIMES_BEGIN && random.next(100) < 20 {
+            let now = ours.clock.now();
+            let end = now + Duration::from_hours(1);
+            ours.checks
+                .downtime(Downtime::fixed(id.clone(), now, end, "ann", "work"))
+                .await
+                .unwrap();
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+            let span = format!("{};{};1;0;3600", now - 1, now + 3600);
+            writeln!(commands, "[1] SCHEDULE_{kind}_DOWNTIME;{name};{span};ann;work").unwrap();
+        }
+        if let (DOWNTIMES_END, Some(downtime)) =
+            (round, view.downtimes.iter().find(|d| !d.is_of_host))
+        {
+            ours.checks.cancel_downtime(downtime.id, "ann").await.unwrap();
+            writeln!(commands, "[1] DEL_DOWNTIME_BY_HOST_NAME;{name}").unwrap();
+        }
+    }
+    nagios.command(&commands);
+    // Downtimes begin by Nagios' own clock.
+    if round == DOWNTIMES_BEGIN {
+        nagios.wait_for(|shown| shown.values().filter(|shown| shown.is_in_downtime).count() > 50);
+    }
+    if round == DOWNTIMES_END {
+        let is_over = |(id, shown): (&CheckId, &Shown)| id.is_host() || !shown.is_in_downtime;
+        nagios.wait_for(|shown| shown.iter().all(is_over));
+    }
+}
+
+/// Returns what is found of a subject, after those above it.
+fn next_code(
+    subject: &Subject,
+    before: &HashMap<CheckId, u8>,
+    now: &HashMap<CheckId, u8>,
+    random: &mut Random,
+) -> u8 {
+    let id = &subject.id;
+    let host = (!id.is_host()).then(|| CheckId::host(&id.host));
+    let parent = subject.parent.as_ref().map(|parent| CheckId::host(parent));
+    let hinders = |id: &CheckId, codes: &HashMap<CheckId, u8>| {
+        codes.get(id).is_some_and(|code| if id.is_host() { *code > 0 } else { *code > 1 })
+    };
+    let above = host.iter().chain(&parent).chain(&subject.master);
+    let is_back = above.into_iter().any(|id| hinders(id, before) && !hinders(id, now));
+    if is_back {
+        return 0;
+    }
+    if random.next(100) < subject.restlessness {
+        let worst = if id.is_host() { 2 } else { 4 };
+        return u8::try_from(random.next(worst)).unwrap();
+    }
+    before.get(id).copied().unwrap_or(0)
+}
+
+fn groups(random: &mut Random) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    let mut add = |id: CheckId, parent: Option<String>, master: Option<CheckId>| {
+        subjects.push(Subject {
+            id,
+            parent,
+            master,
+            attempts_max: u32::try_from(1 + random.next(4)).unwrap(),
+            is_volatile: false,
+            restlessness: [20, 40, 60][usize::try_from(random.next(3)).unwrap()],
+        });
+    };
+    for group in 0..GROUPS {
+        let switch = format!("switch{group}");
+        add(CheckId::host(&switch), None, None);
+        for side in ["a", "b"] {
+            let host = format!("host{group}{side}");
+            add(CheckId::host(&host), Some(switch.clone()), None);
+            let master = CheckId::check(&host, "db");
+            add(master.clone(), None, None);
+            add(CheckId::check(&host, "shop"), None, Some(master));
+        }
+    }
+    subjects
+}
+
 fn subjects(random: &mut Random) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for index in 0..HOSTS {
@@ -112,6 +300,8 @@ fn subjects(random: &mut Random) -> Vec<Subject> {
     }
     let mut subject = |(id, is_volatile)| Subject {
         id,
+        parent: None,
+        master: None,
         is_volatile,
         attempts_max: u32::try_from(1 + random.next(5)).unwrap(),
         restlessness: [5, 20, 50, 90][usize::try_from(random.next(4)).unwrap()],
@@ -123,32 +313,36 @@ fn subjects(random: &mut Random) -> Vec<Subject> {
 
 struct Ours {
     checks: Arc<Checks>,
+    clock: Arc<ManualClock>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
 
 impl Ours {
-    fn start(subjects: &[Subject]) -> Self {
+    fn start(subjects: &[Subject], is_flapping_found: bool) -> Self {
         let passive = || Probe::Passive(PassiveProbe::default());
         let mut site = Site { hosts: vec![HostSpec::new("calm", "127.0.0.1")], ..Site::default() };
-        let flapping = FlappingSpec { is_enabled: true, low: 20.0, high: 30.0 };
+        let flapping = FlappingSpec { is_enabled: is_flapping_found, low: 20.0, high: 30.0 };
         for subject in subjects {
             if subject.id.is_host() {
                 let mut host = HostSpec::new(&subject.id.host, "127.0.0.1");
                 host.probe = Some(passive());
                 host.timing.attempts_max = subject.attempts_max;
                 host.flapping = flapping;
+                host.parents.extend(subject.parent.clone());
                 site.hosts.push(host);
             } else {
                 let mut check = CheckSpec::new(subject.id.clone(), passive());
                 check.timing.attempts_max = subject.attempts_max;
                 check.is_volatile = subject.is_volatile;
                 check.flapping = flapping;
+                check.depends.extend(subject.master.clone());
                 site.checks.push(check);
             }
         }
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
         let checks = Checks::new(Deps {
-            clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000))),
+            clock: Arc::clone(&clock) as _,
             records: Arc::new(MemoryRecords::new()),
             series: Arc::new(Nothing),
             sink: Arc::new(Nothing),
@@ -157,7 +351,7 @@ impl Ours {
         checks.apply(site);
         let stop = CancellationToken::new();
         let running = tokio::spawn(Arc::clone(&checks).run(stop.clone()));
-        Self { checks, stop, running }
+        Self { checks, clock, stop, running }
     }
 
     async fn submit(&self, subjects: &[Subject], codes: &[u8], round: usize) {
@@ -174,8 +368,24 @@ impl Ours {
                 at: None,
                 origin: Origin::Passive,
             };
+            self.clock.advance(Duration::from_millis(1));
             self.checks.submit(result).await.unwrap();
         }
+    }
+
+    /// Returns how many problems were told: confirmed, with nothing in their way; and whether there
+    /// was a downtime.
+    fn told(&self, id: &CheckId) -> (usize, bool) {
+        let (mut told, mut had_downtime) = (0, false);
+        for event in self.checks.events(Some(id), None, 1000) {
+            had_downtime |= matches!(event.body, EventBody::DowntimeStarted { .. });
+            let EventBody::State(change) = event.body else { continue };
+            let is_problem =
+                matches!(change.kind, ChangeKind::HardProblem | ChangeKind::HardRepeat);
+            let is_marked = change.is_in_downtime || change.is_acknowledged;
+            told += usize::from(is_problem && change.blocked_by.is_empty() && !is_marked);
+        }
+        (told, had_downtime)
     }
 
     fn shown(&self, id: &CheckId) -> Shown {
@@ -186,6 +396,11 @@ impl Ours {
             attempt: view.attempt,
             is_flapping: view.is_flapping,
             flapping: (view.flapping_percent * 100.0).round() as i64,
+            is_acknowledged: view.is_acknowledged,
+            is_in_downtime: view
+                .downtimes
+                .iter()
+                .any(|d| d.is_active && d.is_of_host == id.is_host()),
             round: view.output,
         }
     }
@@ -246,12 +461,12 @@ struct Nagios {
 }
 
 impl Nagios {
-    fn start(folder: &Path, subjects: &[Subject]) -> Self {
+    fn start(folder: &Path, subjects: &[Subject], options: &str) -> Self {
         let program = Path::new("/usr/sbin/nagios4");
         assert!(program.exists(), "apt-get install nagios4-core");
         fs::create_dir(folder.join("results")).unwrap();
         fs::write(folder.join("objects.cfg"), objects(subjects)).unwrap();
-        fs::write(folder.join("nagios.cfg"), main_config(folder)).unwrap();
+        fs::write(folder.join("nagios.cfg"), main_config(folder, options)).unwrap();
         fs::write(folder.join("resource.cfg"), "").unwrap();
         let output = fs::File::create(folder.join("output")).unwrap();
         let child = Command::new(program)
@@ -287,9 +502,44 @@ impl Nagios {
             }
             .unwrap();
         }
+        self.command(&commands);
+    }
+
+    fn command(&self, commands: &str) {
         let mut pipe =
             fs::OpenOptions::new().write(true).open(self.folder.join("nagios.cmd")).unwrap();
         pipe.write_all(commands.as_bytes()).unwrap();
+    }
+
+    /// Waits until what is shown is as wanted.
+    fn wait_for(&self, is_so: impl Fn(&HashMap<CheckId, Shown>) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let text = fs::read_to_string(self.folder.join("status.dat")).unwrap_or_default();
+            if is_so(&read_status(&text)) {
+                return;
+            }
+            assert!(begun.elapsed() < ROUND_TIMEOUT, "it never came about");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Returns how often each was told of, by Nagios' own log.
+    fn told(&self) -> HashMap<CheckId, usize> {
+        let log = fs::read_to_string(self.folder.join("nagios.log")).unwrap();
+        let mut told = HashMap::new();
+        for line in log.lines() {
+            let id = if let Some((_, rest)) = line.split_once("SERVICE NOTIFICATION: ann;") {
+                let mut parts = rest.split(';');
+                CheckId::check(parts.next().unwrap(), parts.next().unwrap())
+            } else if let Some((_, rest)) = line.split_once("HOST NOTIFICATION: ann;") {
+                CheckId::host(rest.split(';').next().unwrap())
+            } else {
+                continue;
+            };
+            *told.entry(id).or_insert(0) += 1;
+        }
+        told
     }
 
     /// Waits until everything shows the round, and returns what is shown.
@@ -319,7 +569,7 @@ impl Drop for Nagios {
     }
 }
 
-fn main_config(folder: &Path) -> String {
+fn main_config(folder: &Path, options: &str) -> String {
     let user = Command::new("id").arg("-un").output().unwrap().stdout;
     let user = String::from_utf8(user).unwrap();
     let (folder, user) = (folder.display(), user.trim());
@@ -349,9 +599,7 @@ execute_host_checks=0
 accept_passive_service_checks=1
 accept_passive_host_checks=1
 passive_host_checks_are_soft=1
-enable_notifications=0
 enable_event_handlers=0
-enable_flap_detection=1
 low_service_flap_threshold=20.0
 high_service_flap_threshold=30.0
 low_host_flap_threshold=20.0
@@ -364,39 +612,55 @@ max_concurrent_checks=0
 event_broker_options=0
 date_format=iso8601
 debug_level=0
-"
+{options}"
     )
 }
 
 fn objects(subjects: &[Subject]) -> String {
     let mut text = String::from(
         "define command {\n command_name none\n command_line /bin/true\n}
-define timeperiod {\n timeperiod_name never\n alias never\n}
-define contact {\n contact_name nobody\n host_notifications_enabled 0
- service_notifications_enabled 0\n host_notification_period never
- service_notification_period never\n host_notification_options n
- service_notification_options n\n host_notification_commands none
+define timeperiod {\n timeperiod_name always\n alias always
+ sunday 00:00-24:00\n monday 00:00-24:00\n tuesday 00:00-24:00\n wednesday 00:00-24:00
+ thursday 00:00-24:00\n friday 00:00-24:00\n saturday 00:00-24:00\n}
+define contact {\n contact_name ann\n host_notifications_enabled 1
+ service_notifications_enabled 1\n host_notification_period always
+ service_notification_period always\n host_notification_options d
+ service_notification_options w,u,c\n host_notification_commands none
  service_notification_commands none\n}
 define host {\n host_name calm\n address 127.0.0.1\n max_check_attempts 1
- active_checks_enabled 0\n contacts nobody\n notification_period never\n}\n",
+ active_checks_enabled 0\n contacts ann\n notification_period always\n}\n",
     );
     for subject in subjects {
         let (host, max) = (&subject.id.host, subject.attempts_max);
         let common = format!(
             " host_name {host}\n max_check_attempts {max}\n check_interval 1000
  retry_interval 1000\n active_checks_enabled 0\n passive_checks_enabled 1
- flap_detection_enabled 1\n contacts nobody\n notification_period never\n"
+ flap_detection_enabled 1\n contacts ann\n notification_period always
+ notification_interval 0\n"
         );
-        match &subject.id.check {
-            Some(check) => write!(
+        if let Some(check) = &subject.id.check {
+            write!(
                 text,
                 "define service {{\n service_description {check}\n check_command none
  is_volatile {}\n{common}}}\n",
                 u8::from(subject.is_volatile)
-            ),
-            None => write!(text, "define host {{\n address 127.0.0.1\n{common}}}\n"),
+            )
+        } else {
+            let parents = subject.parent.iter().map(|parent| format!(" parents {parent}\n"));
+            let parents = parents.collect::<String>();
+            write!(text, "define host {{\n address 127.0.0.1\n{parents}{common}}}\n")
         }
         .unwrap();
+        if let (Some(check), Some(master)) = (&subject.id.check, &subject.master) {
+            let master = master.check.as_deref().unwrap();
+            write!(
+                text,
+                "define servicedependency {{\n host_name {host}\n service_description {master}
+ dependent_host_name {host}\n dependent_service_description {check}
+ notification_failure_criteria u,c\n}}\n"
+            )
+            .unwrap();
+        }
     }
     text
 }
@@ -424,6 +688,8 @@ fn read_status(text: &str) -> HashMap<CheckId, Shown> {
                 attempt: field("current_attempt").parse().unwrap_or(0),
                 is_flapping: field("is_flapping") == "1",
                 flapping: (percent * 100.0).round() as i64,
+                is_acknowledged: field("problem_has_been_acknowledged") == "1",
+                is_in_downtime: field("scheduled_downtime_depth") != "0",
                 round: field("plugin_output").to_owned(),
             };
             shown.insert(id, state);

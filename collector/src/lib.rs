@@ -35,6 +35,8 @@ mod schedule;
 
 pub use collector::{Applied, Collector, PollStatus};
 pub use config::{Password, PollTargets};
-pub use ingest::{AgentIdentity, AgentView, HostSeen, Ingest, IngestError, Limits, Receipt};
+pub use ingest::{
+    AgentIdentity, AgentView, HostResults, HostSeen, Ingest, IngestError, Limits, Receipt,
+};
 pub use poll::{PollFailure, PollSpec, Target, poll_once};
 pub use registry::{DefaultCheck, PollerInfo, registry};

@@ -150,6 +150,9 @@ pub(crate) struct Booker {
     own: &'static [OwnSeries],
     /// The series of the last poll that succeeded, but for those with times of their own.
     seen: HashSet<Labels>,
+    /// Whether they were marked as unknown since: once is enough, and the moment of the mark is
+    /// since when nothing is known of them.
+    is_marked: bool,
     /// The metas that were sent; they are repeated only when they change.
     metas: BTreeMap<String, MetricMeta>,
 }
@@ -161,7 +164,7 @@ impl Booker {
         labels.insert("job".to_owned(), spec.target.job().to_owned());
         let own = if spec.target.is_scrape() { &OWN[..] } else { &OWN[..OWN_OF_ALL] };
         let (interval, seen, metas) = (spec.interval, HashSet::new(), BTreeMap::new());
-        let mut booker = Self { labels, interval, own, seen, metas };
+        let mut booker = Self { labels, interval, own, seen, is_marked: false, metas };
         booker.expect(&spec.target);
         booker
     }
@@ -202,8 +205,11 @@ impl Booker {
         } else {
             let up = target.own_up().map(|name| self.own(name));
             let is_up = |labels: &&Labels| Some(*labels) == up.as_ref();
-            let unknown = self.seen.iter().filter(|labels| !is_up(labels)).cloned();
-            batch.samples.extend(unknown.map(|labels| Sample { labels, at, value: UNKNOWN }));
+            if !self.is_marked {
+                let unknown = self.seen.iter().filter(|labels| !is_up(labels)).cloned();
+                batch.samples.extend(unknown.map(|labels| Sample { labels, at, value: UNKNOWN }));
+                self.is_marked = true;
+            }
             batch.samples.extend(up.map(|labels| Sample { labels, at, value: 0.0 }));
         }
         for own in self.own {
@@ -227,7 +233,7 @@ impl Booker {
         let added = seen.difference(&self.seen).count();
         let vanished = self.seen.difference(&seen).cloned();
         batch.samples.extend(vanished.map(|labels| Sample { labels, at, value: UNKNOWN }));
-        self.seen = seen;
+        (self.seen, self.is_marked) = (seen, false);
         batch.started_at = labelled.started_at;
         self.add_metas(labelled.metas.clone(), batch);
         added
@@ -256,13 +262,14 @@ impl Booker {
         if before.labels != self.labels {
             return before.end(at);
         }
-        self.seen = before.seen;
+        (self.seen, self.is_marked) = (before.seen, before.is_marked);
         self.metas = before.metas;
         Batch::new()
     }
 
     /// Forgets what was sent, after the sink has refused it.
     pub(crate) fn resend(&mut self) {
+        self.is_marked = false;
         self.metas.clear();
     }
 }

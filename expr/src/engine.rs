@@ -53,6 +53,8 @@ pub struct Evaluated {
     pub warnings: Vec<String>,
     /// Why an instant vector is empty; `None` when it is not, and for range queries.
     pub absence: Absence,
+    /// How many samples and values of rows were read.
+    pub samples_read: usize,
 }
 
 /// The value of an expression.
@@ -187,8 +189,7 @@ impl Engine {
         let ctx = Context::new(source, &self.limits, (grid.start, grid.end()), true);
         if expr.value_type() == Type::Range {
             let series = ctx.window_series(&grid, expr)?;
-            let value = Value::Matrix(series);
-            return Ok(Evaluated { value, warnings: ctx.into_warnings(), absence: Absence::None });
+            return Ok(ctx.into_evaluated(Value::Matrix(series), Absence::None));
         }
         let mut absence = Absence::None;
         let value = match ctx.eval(&grid, expr)? {
@@ -200,7 +201,7 @@ impl Engine {
                 Value::Vector(vector.columns.into_iter().map(sample).collect())
             }
         };
-        Ok(Evaluated { value, warnings: ctx.into_warnings(), absence })
+        Ok(ctx.into_evaluated(value, absence))
     }
 
     /// Evaluates an expression at `start`, `start + step`, ... not after `end`.
@@ -236,8 +237,7 @@ impl Engine {
         let mut series: Vec<RangeSeries> =
             columns.into_iter().map(|column| known_points(column, &grid)).collect();
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        let value = Value::Matrix(series);
-        Ok(Evaluated { value, warnings: ctx.into_warnings(), absence: Absence::None })
+        Ok(ctx.into_evaluated(Value::Matrix(series), Absence::None))
     }
 
     /// Evaluates the left side of a top-level comparison with a number and compares each series.
@@ -252,7 +252,7 @@ impl Engine {
         let Some((left, op, threshold)) = expr.split_comparison() else {
             return Ok(None);
         };
-        let Evaluated { value, warnings, absence } = self.instant(source, &left, at)?;
+        let Evaluated { value, warnings, absence, .. } = self.instant(source, &left, at)?;
         let samples = match value {
             Value::Vector(samples) => samples,
             Value::Scalar { at, value } => {

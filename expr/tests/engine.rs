@@ -86,7 +86,7 @@ fn each_selector_is_read_once_with_the_step_that_it_can_bear() {
         ("quantile_over_time(0.5, x[5m])", &["(35700, 72000] 0 300"]),
         // Fixed moments are one moment.
         ("x @ 7200", &["(6900, 7200] 0 300"]),
-        ("avg_over_time(x[1h] @ end())", &["(68400, 72000] 3600 3600"]),
+        ("avg_over_time(x[1h] @ end())", &["(68400, 72000] 10 3600"]),
         // A subquery looks at moments of its own.
         ("max_over_time(x[1h:10m])", &["(32400, 72000] 600 600"]),
         ("max_over_time(rate(x[5m])[1h:1m])", &["(32160, 72000] 60 300"]),
@@ -99,8 +99,10 @@ fn each_selector_is_read_once_with_the_step_that_it_can_bear() {
 #[test]
 fn one_moment_reads_archives_only_where_that_stays_exact() {
     let at = |seconds: i64| (seconds, seconds);
-    // What divides moment and window: 10 min; 1 s.
-    assert_eq!(asked("avg_over_time(x[1h])", at(3000), 1), ["(-600, 3000] 600 3600"]);
+    // What divides moment and window, 10 min, but 360 rows in the window: 10 s. Then 4 min; 1 s.
+    assert_eq!(asked("avg_over_time(x[1h])", at(3000), 1), ["(-600, 3000] 10 3600"]);
+    let day = 24 * HOUR;
+    assert_eq!(asked("rate(x[1d])", at(2 * day), 1), ["(86400, 172800] 240 86400"]);
     assert_eq!(asked("avg_over_time(x[1h])", at(7201), 1), ["(3601, 7201] 1 3600"]);
     assert_eq!(asked("deriv(x[1h])", at(7200), 1), ["(3600, 7200] 0 3600"]);
     assert_eq!(asked("x", at(7200), 1), ["(6900, 7200] 0 300"]);

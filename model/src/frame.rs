@@ -10,6 +10,7 @@
 //! taken, and the sum of all labels has a bound of its own.
 
 mod bytes;
+mod result;
 #[cfg(test)]
 mod tests;
 
@@ -18,13 +19,19 @@ use std::time::Duration;
 
 use crate::{Batch, Kind, Labels, MetricMeta, Sample, Timestamp, Width};
 use bytes::{Reader, Writer};
+pub use result::{OUTPUT_BYTES_MAX, PluginResult};
 
 /// The first bytes of a frame.
 pub const MAGIC: [u8; 4] = *b"NRSF";
 /// The first bytes of an HTTP body.
 pub const BODY_MAGIC: [u8; 4] = *b"NRSB";
-/// The version that is written. All older ones are read for ever.
-pub const VERSION: u8 = 1;
+/// The newest version of a frame. All older ones are read for ever. A frame without results is
+/// written as version 1, which every server reads.
+pub const VERSION: u8 = 2;
+/// The version of a frame without results.
+const VERSION_WITHOUT_RESULTS: u8 = 1;
+/// The version of a body.
+const BODY_VERSION: u8 = 1;
 
 /// Largest HTTP body, compressed, in bytes: what a server should accept.
 ///
@@ -73,6 +80,8 @@ pub struct Frame {
     pub sequence: u64,
     /// The samples, without `instance` and `job`; `started_at` is the host's boot.
     pub batch: Batch,
+    /// What the agent's own plug-ins found.
+    pub results: Vec<PluginResult>,
 }
 
 /// The head of an HTTP body and what follows it.
@@ -127,7 +136,7 @@ pub enum FrameError {
 pub fn encode_body(sent_at: Timestamp, compressed: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(13 + compressed.len());
     body.extend_from_slice(&BODY_MAGIC);
-    body.push(VERSION);
+    body.push(BODY_VERSION);
     body.extend_from_slice(&sent_at.as_millis().to_le_bytes());
     body.extend_from_slice(compressed);
     body
@@ -139,7 +148,7 @@ pub fn decode_body(body: &[u8]) -> Result<Body<'_>, FrameError> {
     if reader.take(4, "magic")? != BODY_MAGIC {
         return Err(FrameError::Magic);
     }
-    check_version(reader.byte("version")?)?;
+    check_version(reader.byte("version")?, BODY_VERSION)?;
     let sent_at = Timestamp::from_millis(i64::from_le_bytes(reader.array("send time")?));
     Ok(Body { sent_at, compressed: reader.rest() })
 }
@@ -154,10 +163,16 @@ pub fn encode(frame: &Frame) -> Vec<u8> {
     encode_metas(&mut body, &frame.batch.metas);
     let places = encode_series(&mut body, &frame.batch.samples);
     encode_samples(&mut body, &frame.batch.samples, &places);
+    let version = if frame.results.is_empty() {
+        VERSION_WITHOUT_RESULTS
+    } else {
+        result::encode(&mut body, &frame.results);
+        VERSION
+    };
 
     let mut bytes = Vec::with_capacity(body.bytes.len() + 9);
     bytes.extend_from_slice(&MAGIC);
-    bytes.push(VERSION);
+    bytes.push(version);
     bytes.extend_from_slice(&(body.bytes.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&body.bytes);
     bytes
@@ -181,7 +196,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Frame, &[u8]), FrameError> {
     if head.take(4, "magic")? != MAGIC {
         return Err(FrameError::Magic);
     }
-    check_version(head.byte("version")?)?;
+    let version = check_version(head.byte("version")?, VERSION)?;
     let length = u32::from_le_bytes(head.array("length")?) as usize;
     limit("bytes", length, FRAME_BYTES_MAX)?;
     let mut reader = Reader::new(head.take(length, "content")?);
@@ -189,6 +204,9 @@ pub fn decode(bytes: &[u8]) -> Result<(Frame, &[u8]), FrameError> {
     frame.batch.metas = decode_metas(&mut reader)?;
     let series = decode_series(&mut reader)?;
     frame.batch.samples = decode_samples(&mut reader, &series)?;
+    if version > VERSION_WITHOUT_RESULTS {
+        frame.results = result::decode(&mut reader)?;
+    }
     if reader.rest().is_empty() {
         Ok((frame, head.rest()))
     } else {
@@ -196,11 +214,11 @@ pub fn decode(bytes: &[u8]) -> Result<(Frame, &[u8]), FrameError> {
     }
 }
 
-fn check_version(found: u8) -> Result<(), FrameError> {
+fn check_version(found: u8, newest: u8) -> Result<u8, FrameError> {
     match found {
-        VERSION => Ok(()),
         0 => Err(FrameError::Malformed { part: "version" }),
-        _ => Err(FrameError::Version { found, newest: VERSION }),
+        found if found <= newest => Ok(found),
+        _ => Err(FrameError::Version { found, newest }),
     }
 }
 
@@ -262,7 +280,7 @@ fn decode_identity(reader: &mut Reader<'_>) -> Result<Frame, FrameError> {
         millis => Some(Duration::from_millis(millis)),
     };
     let batch = Batch { started_at, interval, ..Batch::default() };
-    Ok(Frame { host, run, sequence, batch })
+    Ok(Frame { host, run, sequence, batch, results: Vec::new() })
 }
 
 // ---------------------------------------------------------------------------------------- metas

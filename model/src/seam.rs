@@ -8,6 +8,7 @@
 //! | [`Sink`] | collector, checks (performance data) | store |
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -152,6 +153,37 @@ pub trait SeriesSource: Send + Sync {
         matchers: &[Matcher],
         limit: usize,
     ) -> Result<Vec<String>, SelectError>;
+
+    /// Returns the names of all labels of the series that match (of all series when `matchers` is
+    /// empty) and have a sample in the span, sorted, at most `limit`.
+    fn label_names_within(
+        &self,
+        matchers: &[Matcher],
+        (after, until): (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        let mut names = BTreeSet::new();
+        for labels in self.series(matchers, after, until, usize::MAX)? {
+            names.extend(labels.iter().map(|(name, _)| name.to_owned()));
+        }
+        Ok(names.into_iter().take(limit).collect())
+    }
+
+    /// Returns the values that a label has in the series that match (in all series when `matchers`
+    /// is empty) and have a sample in the span, sorted, at most `limit`.
+    fn label_values_within(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        (after, until): (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        let mut values = BTreeSet::new();
+        for labels in self.series(matchers, after, until, usize::MAX)? {
+            values.extend(labels.get(name).map(str::to_owned));
+        }
+        Ok(values.into_iter().take(limit).collect())
+    }
 
     /// Returns what is known about the metrics: about one, or about all when `name` is `None`.
     fn metadata(&self, name: Option<&str>) -> Result<Vec<MetricMeta>, SelectError>;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use noroshi_model::{CheckId, quantity};
+use noroshi_model::{CheckId, Clock as _, Timestamp, quantity};
 
-use super::ServerArgs;
 use super::client::{Client, encode};
 use super::show::{self, Table};
+use super::{ServerArgs, moment};
+use crate::clock::SystemClock;
 
 /// `noroshi status`.
 #[derive(Args, Debug)]
@@ -38,9 +39,9 @@ pub(super) struct ProblemsArgs {
 pub(super) struct WhyArgs {
     /// `HOST` or `HOST/CHECK`
     target: String,
-    /// Decisions up to this moment: seconds since 1970; now when left out
-    #[arg(long, value_name = "TIME")]
-    at: Option<f64>,
+    /// Decisions up to this moment, such as now-1h or "2026-11-21 10:00"
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    at: Option<Timestamp>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -53,21 +54,30 @@ pub(super) struct WhyArgs {
 pub(super) struct QueryArgs {
     /// The expression
     expr: String,
-    /// Moment, seconds since 1970; now when left out
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["start", "end", "step"])]
-    at: Option<f64>,
-    /// First moment of a range, seconds since 1970
-    #[arg(long, value_name = "TIME", requires = "end")]
-    start: Option<f64>,
-    /// Last moment of a range
-    #[arg(long, value_name = "TIME", requires = "start")]
-    end: Option<f64>,
-    /// Distance between the moments of a range, such as 1m
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1m")]
-    step: Duration,
+    /// The moment, now when left out: now-1h, "2026-11-21 10:00", or seconds since 1970
+    #[arg(
+        long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true,
+        conflicts_with_all = ["start", "end", "step"],
+    )]
+    at: Option<Timestamp>,
+    /// First moment of a range, such as now-1h
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true)]
+    start: Option<Timestamp>,
+    /// Last moment of a range; now when left out
+    #[arg(
+        long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true,
+        requires = "start",
+    )]
+    end: Option<Timestamp>,
+    /// Distance between the moments of a range; some sixty of them when left out
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "start")]
+    step: Option<Duration>,
     /// Print JSON, as the server's Prometheus API gives it
     #[arg(long)]
     json: bool,
+    /// Print comma-separated values: series, time, value
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -112,7 +122,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|status| format!("{} {status}", counts[*status].as_u64().unwrap_or(0)))
             .collect();
-        println!("{what:<7} {}", text.join(", "));
+        show::line(format_args!("{what:<7} {}", text.join(", ")));
     }
     let own = &overview["self"];
     let bytes =
@@ -129,7 +139,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         }
     }
     for fault in overview["config"]["errors"].as_array().into_iter().flatten() {
-        println!("config  not loaded: {}", fault.as_str().unwrap_or_default());
+        show::line(format_args!("config  not loaded: {}", fault.as_str().unwrap_or_default()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -159,47 +169,114 @@ pub(super) fn problems(args: &ProblemsArgs) -> anyhow::Result<ExitCode> {
         table.row([state, quantity::format_duration(age), show::name(problem), output]);
     }
     if table.is_empty() {
-        println!("no open problems");
+        show::line(format_args!("no open problems"));
     }
-    print!("{table}");
+    show::piece(table);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the trace of the decisions about a host or check.
+/// Prints how a host or check stands, and the trace of the decisions about it.
 pub(super) fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let id = CheckId::parse(&args.target);
-    let mut path = format!("/api/v1/why?host={}", encode(&id.host));
+    let mut named = format!("host={}", encode(&id.host));
     if let Some(check) = &id.check {
-        path += &format!("&check={}", encode(check));
+        named += &format!("&check={}", encode(check));
     }
-    if let Some(at) = args.at {
-        path += &format!("&at={at}");
-    }
-    let answer = Client::new(&args.server)?.read(&path)?;
+    let client = Client::new(&args.server)?;
+    let Some(found) = client.find(&format!("/api/v1/check?{named}"))? else {
+        bail!("there is no {}{}", args.target, nearest(&client, &id)?);
+    };
+    let until = args.at.map(|at| format!("&at={}", at.as_millis())).unwrap_or_default();
+    let answer = client.read(&format!("/api/v1/why?{named}{until}"))?;
     if args.json {
         return show::json(&answer);
     }
-    print!("{}", show::traces(&answer));
+    if args.at.is_none() {
+        show::piece(show::state(&found["check"]));
+    }
+    show::piece(show::traces(&answer));
     Ok(ExitCode::SUCCESS)
 }
+
+/// Most names that are suggested in the place of one that is unknown.
+const SUGGESTIONS_MAX: usize = 3;
+
+/// Returns the names that are most like an unknown one, as the end of a sentence.
+fn nearest(client: &Client, id: &CheckId) -> anyhow::Result<String> {
+    let overview = client.read("/api/v1/overview")?;
+    let hosts = overview["hosts"].as_array().into_iter().flatten();
+    let mut names: Vec<String> = hosts.map(|host| show::text(&host["name"])).collect();
+    keep_nearest(&mut names, &id.host);
+    if id.check.is_some() {
+        let mut checks = Vec::new();
+        for host in &names {
+            let mut detail = client.read(&format!("/api/v1/hosts/{}", encode(host)))?;
+            let found = detail["checks"].take();
+            checks.extend(found.as_array().into_iter().flatten().map(show::name));
+        }
+        names = checks;
+        keep_nearest(&mut names, &id.to_string());
+    }
+    Ok(if names.is_empty() { String::new() } else { format!("; near are {}", names.join(", ")) })
+}
+
+fn keep_nearest(names: &mut Vec<String>, wanted: &str) {
+    names.sort_by_key(|name| distance(&name.to_lowercase(), &wanted.to_lowercase()));
+    names.truncate(SUGGESTIONS_MAX);
+}
+
+/// Returns how many letters must be put in, taken out or changed (Levenshtein's distance).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let changed = corner + usize::from(letter != *other);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Moments of a range when no step is said: what fits a terminal.
+const MOMENTS_USUAL: f64 = 60.0;
 
 /// Evaluates an expression at one moment or over a range.
 pub(super) fn query(args: &QueryArgs) -> anyhow::Result<ExitCode> {
     let expr = encode(&args.expr);
-    let path = if let (Some(start), Some(end)) = (args.start, args.end) {
-        let step = args.step.as_secs_f64();
+    let now = args.at.unwrap_or_else(|| SystemClock.now());
+    let path = if let Some(start) = args.start {
+        let end = args.end.unwrap_or(now);
+        let (start, end) = (start.as_secs_f64(), end.as_secs_f64());
+        let usual = ((end - start) / MOMENTS_USUAL).ceil().max(1.0);
+        let step = args.step.map_or(usual, |step| step.as_secs_f64());
         format!("/prometheus/api/v1/query_range?query={expr}&start={start}&end={end}&step={step}")
     } else {
-        let time = args.at.map(|at| format!("&time={at}")).unwrap_or_default();
-        format!("/prometheus/api/v1/query?query={expr}{time}")
+        format!("/prometheus/api/v1/query?query={expr}&time={}", now.as_secs_f64())
     };
-    let answer = Client::new(&args.server)?.read(&path)?;
+    let client = Client::new(&args.server)?;
+    let answer = client.read(&path)?;
     if args.json {
         return show::json(&answer);
     }
-    print!("{}", show::query_result(&answer["data"]));
     for warning in answer["warnings"].as_array().into_iter().flatten() {
         eprintln!("warning: {}", warning.as_str().unwrap_or_default());
+    }
+    let data = &answer["data"];
+    let is_empty = data["result"].as_array().is_some_and(Vec::is_empty);
+    if args.csv {
+        show::piece(show::query_csv(data));
+    } else if is_empty && args.start.is_none() {
+        let time = now.as_secs_f64();
+        let native = client.read(&format!("/api/v1/query?expr={expr}&time={time}"))?;
+        show::line(show::absence(&native, now));
+    } else if is_empty {
+        show::line("no series");
+    } else {
+        show::piece(show::query_result(data));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -231,4 +308,17 @@ pub(super) fn graph(args: &GraphArgs) -> anyhow::Result<ExitCode> {
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     quantity::parse_duration(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_far_apart_as_letters_must_be_changed() {
+        let cases = [("web1", "web1", 0), ("web1", "wbe1", 2), ("", "ab", 2), ("db", "dbs", 1)];
+        for (a, b, expected) in cases {
+            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
+        }
+    }
 }

@@ -54,10 +54,10 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn print_for_people(understood: &Understood, ran: &Ran) {
-    println!("status    {}", understood.status);
-    println!("output    {}", understood.output);
+    show::line(format_args!("status    {}", understood.status));
+    show::line(format_args!("output    {}", understood.output));
     for line in understood.long_output.lines() {
-        println!("          {line}");
+        show::line(format_args!("          {line}"));
     }
     for value in &understood.perfdata {
         let shown = value.value.map_or_else(
@@ -67,16 +67,19 @@ fn print_for_people(understood: &Understood, ran: &Ran) {
         let range = |name, range: &Option<noroshi_model::Range>| {
             range.map_or_else(String::new, |range| format!(", {name} {range}"))
         };
-        println!(
+        show::line(format_args!(
             "perfdata  {}: {shown}{}{}",
             value.label,
             range("warning", &value.warning),
             range("critical", &value.critical),
-        );
+        ));
     }
-    println!("took      {}", quantity::format_value(ran.run_time.as_secs_f64(), "seconds"));
+    show::line(format_args!(
+        "took      {}",
+        quantity::format_value(ran.run_time.as_secs_f64(), "seconds")
+    ));
     if !ran.stderr.is_empty() {
-        println!("stderr    {}", String::from_utf8_lossy(&ran.stderr).trim_end());
+        show::line(format_args!("stderr    {}", String::from_utf8_lossy(&ran.stderr).trim_end()));
     }
 }
 

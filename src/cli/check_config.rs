@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::show;
 use crate::config;
 
 /// Arguments of `check-config`.
@@ -21,12 +22,12 @@ pub(super) fn run(args: &CheckConfigArgs) -> ExitCode {
     match config::load(path.as_deref()) {
         Ok(config) => {
             let source = path.map_or("built-in".to_owned(), |path| path.display().to_string());
-            println!("{source}: {}", config.summary());
+            show::line(format_args!("{source}: {}", config.summary()));
             ExitCode::SUCCESS
         }
         Err(faults) => {
             for fault in &faults {
-                println!("{fault}");
+                show::line(fault);
             }
             ExitCode::FAILURE
         }

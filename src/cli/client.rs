@@ -77,6 +77,15 @@ impl Client {
         self.json(&self.send(Method::GET, path, None)?)
     }
 
+    /// Reads a JSON document that may not be there.
+    pub(super) fn find(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        let answer = self.send(Method::GET, path, None)?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.json(&answer).map(Some)
+    }
+
     /// Sends a JSON document and reads the answer.
     pub(super) fn write(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.json(&self.send(Method::POST, path, Some(body.to_string()))?)

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::DataArgs;
 use super::keep::OpenFolder;
+use super::show;
 use crate::import::nagios;
 
 /// Subcommands of `import`.
@@ -58,20 +59,20 @@ pub(super) fn run(command: &ImportCommand) -> anyhow::Result<ExitCode> {
 fn import_nagios(args: &NagiosArgs) -> anyhow::Result<ExitCode> {
     let imported = nagios::import(&args.main, &args.out)?;
     for note in imported.notes.lines() {
-        println!("{note}");
+        show::line(note);
     }
-    println!(
+    show::line(format_args!(
         "carried over: {} hosts, {} checks, {} host groups, {} contacts; not carried over: {}",
         imported.hosts,
         imported.checks,
         imported.groups,
         imported.contacts,
         imported.notes.count(),
-    );
+    ));
     for file in &imported.files {
-        println!("written: {}", file.display());
+        show::line(format_args!("written: {}", file.display()));
     }
-    println!("next: noroshi check-config --config {}", args.out.display());
+    show::line(format_args!("next: noroshi check-config --config {}", args.out.display()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,9 +85,12 @@ fn import_samples(file: &Path, data: &DataArgs) -> anyhow::Result<ExitCode> {
     };
     let folder = OpenFolder::for_writing(&data.data)?;
     let report = folder.store().import(&mut input)?;
-    println!("{} samples and {} rows taken in", report.samples, report.rows);
+    show::line(format_args!("{} samples and {} rows taken in", report.samples, report.rows));
     if report.refused > 0 {
-        println!("{} samples or rows refused: too old, in the future, or no room", report.refused);
+        show::line(format_args!(
+            "{} samples or rows refused: too old, in the future, or no room",
+            report.refused
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use noroshi_store::{BackupReport, Store};
 use serde_json::json;
 
 use super::client::{Client, encode};
-use super::{DataArgs, ServerArgs};
+use super::{DataArgs, ServerArgs, moment, show};
 use crate::clock::SystemClock;
 use crate::daemon::LocalAccess;
 
@@ -42,12 +42,12 @@ pub(super) struct ExportArgs {
     /// Only series that this selector matches, as `{instance="web1"}`
     #[arg(long = "match", value_name = "SELECTOR")]
     selector: Option<String>,
-    /// Only what came at or after this moment, seconds since 1970
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    start: Option<f64>,
-    /// Only what came at or before this moment, seconds since 1970
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    end: Option<f64>,
+    /// Only what came at or after this moment, such as now-1d
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true)]
+    start: Option<Timestamp>,
+    /// Only what came at or before this moment
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true)]
+    end: Option<Timestamp>,
     /// File to write; standard output when left out
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -122,13 +122,13 @@ pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
 
 fn print_copied(report: &BackupReport, target: &Path) {
     let size = quantity::format_value(report.bytes as f64, "bytes");
-    println!("{} files, {size}, in {}", report.files, target.display());
+    show::line(format_args!("{} files, {size}, in {}", report.files, target.display()));
 }
 
 /// Runs `noroshi export`.
 pub(super) fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let Some(path) = &args.output else {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(show::Standard);
         export_to(args, &mut out)?;
         out.flush().context("cannot write to standard output")?;
         return Ok(ExitCode::SUCCESS);
@@ -150,7 +150,7 @@ fn export_to(args: &ExportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         let mut path = "/api/v1/export?".to_owned();
         let times = [("start", args.start), ("end", args.end)];
         for (name, time) in times.into_iter().filter_map(|(name, time)| Some((name, time?))) {
-            path += &format!("{name}={time}&");
+            path += &format!("{name}={}&", time.as_secs_f64());
         }
         if let Some(selector) = &args.selector {
             path += &format!("match={}", encode(selector));
@@ -158,19 +158,13 @@ fn export_to(args: &ExportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         return client.stream(&path, out);
     }
     let matchers = args.selector.as_deref().map_or(Ok(Vec::new()), matchers)?;
-    let moment = |seconds: Option<f64>, otherwise| seconds.map_or(otherwise, moment_of);
     // The start is inclusive here, and exclusive in the store.
-    let after = args
-        .start
-        .map_or(Timestamp::MIN, |start| moment_of(start) - std::time::Duration::from_millis(1));
-    let until = moment(args.end, Timestamp::MAX);
+    let before = |start: Timestamp| start - std::time::Duration::from_millis(1);
+    let after = args.start.map_or(Timestamp::MIN, before);
+    let until = args.end.unwrap_or(Timestamp::MAX);
     let folder = OpenFolder::open(&args.server.data.data)?;
     folder.store().export(&matchers, after, until, out)?;
     Ok(())
-}
-
-fn moment_of(seconds: f64) -> Timestamp {
-    Timestamp::from_secs_f64(seconds)
 }
 
 fn matchers(selector: &str) -> anyhow::Result<Vec<Matcher>> {

@@ -14,6 +14,7 @@ mod check_config;
 mod client;
 mod import;
 mod keep;
+mod moment;
 mod people;
 mod plan;
 mod poll;

@@ -138,7 +138,7 @@ pub(super) fn token(command: &TokenCommand) -> anyhow::Result<ExitCode> {
                 }
                 Door::Folder(folder) => folder.people.create_token(name, (*role).into())?,
             };
-            println!("{token}");
+            show::line(token);
         }
         TokenCommand::List(args) => {
             let list = match door(&args.server)? {
@@ -190,11 +190,11 @@ pub(super) fn user(command: &UserCommand) -> anyhow::Result<ExitCode> {
             Door::Server(client) => {
                 let path = "/api/v1/users/sign-in-link";
                 let answer = client.write(path, &json!({ "name": name }))?;
-                println!("{}{}", client.url(), show::text(&answer["sign_in_path"]));
+                show::line(format_args!("{}{}", client.url(), show::text(&answer["sign_in_path"])));
             }
             Door::Folder(folder) => {
                 let secret = folder.people.sign_in_link(name)?;
-                println!("http://127.0.0.1:8420/sign-in?token={secret}");
+                show::line(format_args!("http://127.0.0.1:8420/sign-in?token={secret}"));
             }
         },
     }
@@ -259,6 +259,6 @@ fn print_list(args: &ListArgs, list: &Value) -> anyhow::Result<ExitCode> {
         let name = show::text(&one["name"]);
         table.row([name, show::text(&one["role"]), show::moment(&one["created_at"])]);
     }
-    print!("{table}");
+    show::piece(table);
     Ok(ExitCode::SUCCESS)
 }

@@ -56,7 +56,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
         }));
     }
     let bytes = |count: u64| quantity::format_value(count as f64, "bytes");
-    println!("disk for {} series, at most:", args.series);
+    show::line(format_args!("disk for {} series, at most:", args.series));
     let mut table = Table::new(["CLASS", "STEP", "SPAN", "A SERIES", "ALL"]);
     for archive in &plan.archives {
         table.row([
@@ -67,15 +67,15 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
             bytes(archive.bytes),
         ]);
     }
-    print!("{table}");
-    println!("journal and catalogue: {}", bytes(plan.other_bytes));
-    println!("together: {}", bytes(plan.bytes));
-    println!(
+    show::piece(table);
+    show::line(format_args!("journal and catalogue: {}", bytes(plan.other_bytes)));
+    show::line(format_args!("together: {}", bytes(plan.bytes)));
+    show::line(format_args!(
         "load: {:.1} checks and {:.1} polls a second",
         load.checks_per_second, load.polls_per_second
-    );
+    ));
     for fault in unreached {
-        println!("nobody is told: {fault}");
+        show::line(format_args!("nobody is told: {fault}"));
     }
     Ok(ExitCode::SUCCESS)
 }

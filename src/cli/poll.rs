@@ -50,7 +50,7 @@ pub(super) fn run(args: &PollArgs) -> anyhow::Result<ExitCode> {
         for poller in registry() {
             table.row([poller.kind.to_owned(), poller.summary.to_owned()]);
         }
-        print!("{table}");
+        show::piece(table);
         return Ok(ExitCode::SUCCESS);
     }
     if !kinds.contains(&args.kind.as_str()) {
@@ -66,7 +66,7 @@ pub(super) fn run(args: &PollArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("no answer from {target}"))?;
     match args.format {
         Format::Json => return show::json(&as_json(&batch)),
-        Format::Prometheus => print!("{}", as_exposition(&batch)),
+        Format::Prometheus => show::piece(as_exposition(&batch)),
         Format::Text => print_table(&batch),
     }
     Ok(ExitCode::SUCCESS)
@@ -130,7 +130,7 @@ fn print_table(batch: &Batch) {
         let unit = units.get(sample.labels.name()).copied().unwrap_or_default();
         table.row([sample.labels.to_string(), quantity::format_value(sample.value, unit)]);
     }
-    print!("{table}");
+    show::piece(table);
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -1,9 +1,10 @@
 //! Prints what the server answers: tables for people, JSON for programs.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use noroshi_model::Labels;
+use noroshi_model::{Labels, Timestamp};
 use serde_json::Value;
 
 /// Columns as wide as their widest cell.
@@ -52,9 +53,53 @@ impl fmt::Display for Table {
     }
 }
 
+/// Prints a text to standard output.
+///
+/// Ends the program with success when nobody reads any more: `noroshi problems | head -1` has what
+/// it wanted.
+pub(super) fn piece(text: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+        end_unread(&error);
+    }
+}
+
+/// Standard output for what is written piece by piece; as [`piece`].
+pub(super) struct Standard;
+
+impl std::io::Write for Standard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match std::io::stdout().write(bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => end_unread(&error),
+            result => result,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match std::io::stdout().flush() {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => end_unread(&error),
+            result => result,
+        }
+    }
+}
+
+/// Prints a line to standard output; as [`piece`].
+pub(super) fn line(text: impl fmt::Display) {
+    piece(format_args!("{text}\n"));
+}
+
+/// Ends the program after a text that could not be printed.
+fn end_unread(error: &std::io::Error) -> ! {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    eprintln!("noroshi: cannot write to standard output: {error}");
+    std::process::exit(1);
+}
+
 /// Prints a document as JSON.
 pub(super) fn json(document: &Value) -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(document)?);
+    line(serde_json::to_string_pretty(document)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,12 +145,74 @@ pub(super) fn query_result(data: &Value) -> String {
                 }
                 lines += &format!("{labels}\n");
                 for point in series["values"].as_array().into_iter().flatten() {
-                    lines += &format!("  {} {}\n", text(&point[0]), text(&point[1]));
+                    let at = moment(&millis(&point[0]));
+                    lines += &format!("  {at}  {}\n", text(&point[1]));
                 }
             }
         }
     }
-    if lines.is_empty() { "no series\n".to_owned() } else { lines }
+    lines
+}
+
+/// Turns a moment of Prometheus' API, in seconds, into milliseconds.
+fn millis(seconds: &Value) -> Value {
+    let millis = seconds.as_f64().unwrap_or_default() * 1000.0;
+    (millis.round() as i64).into()
+}
+
+/// Returns the answer of the query API as comma-separated values (RFC 4180), a line a point.
+pub(super) fn query_csv(data: &Value) -> String {
+    let mut lines = "series,time,value\r\n".to_owned();
+    let mut add = |labels: &str, point: &Value| {
+        let at = jiff::Timestamp::from_millisecond(millis(&point[0]).as_i64().unwrap_or_default());
+        let at = at.map(|at| at.to_string()).unwrap_or_default();
+        let labels = labels.replace('"', "\"\"");
+        lines += &format!("\"{labels}\",{at},{}\r\n", text(&point[1]));
+    };
+    if matches!(data["resultType"].as_str(), Some("scalar" | "string")) {
+        add("", &data["result"]);
+        return lines;
+    }
+    for series in data["result"].as_array().into_iter().flatten() {
+        let labels: Labels =
+            serde_json::from_value(series["metric"].clone()).unwrap_or(Labels::empty());
+        let one = series.get("value").into_iter();
+        let many = series["values"].as_array().into_iter().flatten();
+        for point in one.chain(many) {
+            add(&labels.to_string(), point);
+        }
+    }
+    lines
+}
+
+/// Says why a query of that moment has no series, by the native API's answer.
+pub(super) fn absence(answer: &Value, at: Timestamp) -> String {
+    match answer["absence"].as_str() {
+        Some("never_known") => "no such series was ever received".to_owned(),
+        Some("silent") => match (answer["silent_since"].as_i64(), at.as_millis()) {
+            (Some(since), at) if since > at => "no data at that moment, only later".to_owned(),
+            _ => format!("no data since {}", moment(&answer["silent_since"])),
+        },
+        Some("empty_by_comparison") => "the comparison holds for no series".to_owned(),
+        _ => "no series".to_owned(),
+    }
+}
+
+/// Returns the present state of a host or check, as one line and its output.
+pub(super) fn state(check: &Value) -> String {
+    let kind = if check["state_type"] == "soft" { " (soft)" } else { "" };
+    let since = match &check["since"] {
+        Value::Null => String::new(),
+        since => format!(" since {}", moment(since)),
+    };
+    let mut lines =
+        format!("{} is {}{kind}{since}\n", name(check), text(&check["status"]).to_uppercase());
+    for field in ["output", "long_output"] {
+        for line in text(&check[field]).lines() {
+            lines += &format!("  {line}\n");
+        }
+    }
+    lines
 }
 
 /// Returns the decisions about a check as text, newest first: each stage with its reason.
@@ -152,9 +259,17 @@ mod tests {
             {"metric": {"__name__": "up", "job": "x"}, "value": [1, "1"]}]});
         assert_eq!(query_result(&vector), "up{job=\"x\"} 1\n");
         let empty = serde_json::json!({"resultType": "vector", "result": []});
-        assert_eq!(query_result(&empty), "no series\n");
+        assert_eq!(query_result(&empty), "");
         let matrix = serde_json::json!({"resultType": "matrix", "result": [
             {"metric": {}, "values": [[1, "2"], [3, "4"]]}]});
-        assert_eq!(query_result(&matrix), "{}\n  1 2\n  3 4\n");
+        // In this machine's zone: the lines differ in their ends.
+        let lines = query_result(&matrix);
+        let ends: Vec<_> = lines.lines().map(|line| line.rsplit("  ").next().unwrap()).collect();
+        assert_eq!(ends, ["{}", "2", "4"]);
+        let csv = "series,time,value\r\n\"up{job=\"\"x\"\"}\",1970-01-01T00:00:01Z,1\r\n";
+        assert_eq!(query_csv(&vector), csv);
+        let csv = "series,time,value\r\n\"{}\",1970-01-01T00:00:01Z,2\r\n\
+                   \"{}\",1970-01-01T00:00:03Z,4\r\n";
+        assert_eq!(query_csv(&matrix), csv);
     }
 }

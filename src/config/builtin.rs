@@ -244,7 +244,7 @@ pub(super) fn agent_reports(host: &str, silence: Duration) -> (Probe, Timing) {
         retry_interval: Duration::from_secs(5),
         timeout: Duration::from_secs(5),
         attempts_max: 2,
-        period: None,
+        ..Timing::default()
     };
     (Probe::Expression(probe), timing)
 }
@@ -272,7 +272,7 @@ impl Builtin {
             retry_interval: RETRY,
             timeout: RETRY,
             attempts_max: self.attempts,
-            period: None,
+            ..Timing::default()
         };
         check
     }

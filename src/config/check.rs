@@ -9,6 +9,7 @@ use noroshi_checks::{
 use noroshi_model::{CheckId, GraphHint, Status};
 use serde_spanned::Spanned;
 
+use super::plugins;
 use super::raw::{RawCheck, RawFlapping, RawTiming, Text};
 use super::remote::nrpe;
 use super::scope::scoped;
@@ -44,7 +45,7 @@ impl Faults<'_> {
 type Kind = (&'static str, fn(&RawCheck) -> bool);
 
 /// The keys that say how to look, and whether a table has each: a check has exactly one.
-pub(super) const PROBE_KINDS: [Kind; 18] = [
+pub(super) const PROBE_KINDS: [Kind; 19] = [
     ("command", |raw| raw.command.is_some()),
     ("expr", |raw| raw.expr.is_some()),
     ("http", |raw| raw.http.is_some()),
@@ -63,6 +64,7 @@ pub(super) const PROBE_KINDS: [Kind; 18] = [
     ("ldap", |raw| raw.ldap.is_some()),
     ("mysql", |raw| raw.mysql.is_some()),
     ("postgresql", |raw| raw.postgresql.is_some()),
+    ("agent", |raw| raw.agent.is_some()),
 ];
 /// The keys that say more about one way of looking, and mean nothing for another.
 pub(super) const PROBE_OPTIONS: [&str; 6] =
@@ -80,6 +82,7 @@ pub(super) fn check(
     let flapping = flapping(faults, raw.flapping.as_ref());
     let mut check = CheckSpec::new(CheckId::check(host, name.get_ref()), probe?);
     check.timing = timing(faults, &raw.timing(), defaults);
+    check.timing.window = window(faults, raw);
     check.is_volatile = raw.volatile;
     check.depends = depends::named(&raw.depends, host);
     check.contacts = raw.contacts.iter().map(|contact| contact.get_ref().clone()).collect();
@@ -145,6 +148,29 @@ pub(super) fn timing(faults: &mut Faults<'_>, own: &RawTiming, defaults: &RawTim
         }
     }
     timing
+}
+
+/// Makes the window of `window = 5, fails = 3`.
+fn window(faults: &mut Faults<'_>, raw: &RawCheck) -> Option<u32> {
+    let (window, fails) = match (&raw.window, &raw.fails) {
+        (Some(window), Some(fails)) => (window, fails),
+        (None, None) => return None,
+        (Some(one), None) | (None, Some(one)) => {
+            let what = "`window` and `fails` belong together".to_owned();
+            faults.at(&one.span(), what, "write window = 5, fails = 3: three of the last five");
+            return None;
+        }
+    };
+    if let Some(other) = raw.attempts.as_ref().or(raw.r#for.as_ref()) {
+        let what = "`fails` takes the place of `attempts` and `for`".to_owned();
+        faults.at(&other.span(), what, "remove one of them");
+    }
+    let max = Timing::WINDOW_MAX;
+    if !(1..=max).contains(window.get_ref()) || window.get_ref() < fails.get_ref() {
+        let what = format!("a window is at most {max} results, and at least `fails`");
+        faults.at(&window.span(), what, "write a larger window or fewer fails");
+    }
+    Some(*window.get_ref())
 }
 
 /// Makes the flap detection of a check or host.
@@ -215,6 +241,9 @@ pub(super) fn probe(
     }
     if let Some(raw) = &raw.nrpe {
         return nrpe(faults, raw);
+    }
+    if let Some(plugin) = &raw.agent {
+        return Some(plugins::probe(plugin.get_ref()));
     }
     probe::native(faults, raw)
 }

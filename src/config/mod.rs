@@ -10,7 +10,7 @@
 //! | `period` | times that have a name |
 //! | `probe` | how a check looks: the native probes with all their options |
 //! | `depends` | what needs what: names that exist, and no circle |
-//! | `remote` | what runs on the host itself |
+//! | `remote`, `plugins` | what runs on the host itself: by NRPE, by the agent |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
@@ -23,6 +23,7 @@ mod group;
 mod host;
 mod people;
 mod period;
+mod plugins;
 mod probe;
 mod raw;
 mod remote;

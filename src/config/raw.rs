@@ -68,6 +68,8 @@ pub(crate) struct RawAgents {
     pub(crate) register: Option<bool>,
     /// Whether hosts with an agent get the built-in checks.
     pub(crate) checks: Option<bool>,
+    /// Whether the plug-ins that an agent runs become checks by themselves.
+    pub(crate) plugins: Option<bool>,
     /// Silence after which the host counts as down.
     pub(crate) silence: Option<Spanned<Humane>>,
 }
@@ -234,10 +236,15 @@ pub(crate) struct RawCheck {
     pub(crate) passive: Option<Spanned<Humane>>,
     /// Looked at on the host itself.
     pub(crate) nrpe: Option<Spanned<RawNrpe>>,
+    /// A plug-in that the host's agent runs: its name in the agent's own config.
+    pub(crate) agent: Option<Text>,
     pub(crate) interval: Option<Spanned<Humane>>,
     pub(crate) retry: Option<Spanned<Humane>>,
     pub(crate) timeout: Option<Spanned<Humane>>,
     pub(crate) attempts: Option<Spanned<u32>>,
+    /// Instead of `attempts`: so many of the last `window` results make a problem hard.
+    pub(crate) fails: Option<Spanned<u32>>,
+    pub(crate) window: Option<Spanned<u32>>,
     pub(crate) volatile: bool,
     /// Hosts and checks, `host` or `host/check`, without which it cannot work; `$HOSTNAME$` stands
     /// for its own host.
@@ -266,7 +273,11 @@ impl RawCheck {
             interval: self.interval.clone(),
             retry: self.retry.clone(),
             timeout: self.timeout.clone(),
-            attempts: self.attempts.clone().or_else(|| self.r#for.clone()),
+            attempts: [&self.attempts, &self.r#for, &self.fails]
+                .into_iter()
+                .flatten()
+                .next()
+                .cloned(),
             period: self.period.clone(),
         }
     }

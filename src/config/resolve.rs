@@ -80,6 +80,8 @@ pub(crate) struct Agents {
     pub(crate) may_register: bool,
     /// Whether they get the built-in checks.
     pub(crate) has_checks: bool,
+    /// Whether the plug-ins that they run become checks by themselves.
+    pub(crate) has_plugins: bool,
     /// Silence after which the host counts as down.
     pub(crate) silence: Duration,
 }
@@ -87,7 +89,12 @@ pub(crate) struct Agents {
 impl Default for Agents {
     /// Four missed reports of the usual ten seconds: one lost packet is no failure.
     fn default() -> Self {
-        Self { may_register: true, has_checks: true, silence: Duration::from_secs(40) }
+        Self {
+            may_register: true,
+            has_checks: true,
+            has_plugins: true,
+            silence: Duration::from_secs(40),
+        }
     }
 }
 
@@ -270,6 +277,7 @@ fn resolve_server(faults: &mut Faults<'_>, raw: &RawConfig, config: &mut Config)
     let agents = &mut config.agents;
     agents.may_register = raw.agents.register.unwrap_or(agents.may_register);
     agents.has_checks = raw.agents.checks.unwrap_or(agents.has_checks);
+    agents.has_plugins = raw.agents.plugins.unwrap_or(agents.has_plugins);
     if let Some(silence) = &raw.agents.silence {
         agents.silence = silence.get_ref().0;
     }

@@ -1,21 +1,24 @@
 //! What the rooms are given: configured hosts and those that registered themselves, together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use noroshi_checks::{CheckSpec, HostSpec, Probe};
 use noroshi_collector::PollSpec;
 
-use super::builtin;
 use super::host::{Alive, HostConfig};
 use super::resolve::Config;
+use super::{builtin, plugins};
 
 /// A host that became known by reporting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RegisteredHost {
     /// Its name.
     pub(crate) name: String,
     /// Where its agent reported from; empty when not known.
     pub(crate) address: String,
+    /// The plug-ins that its agent's config names, and how often each is run.
+    pub(crate) plugins: BTreeMap<String, Duration>,
 }
 
 /// What is watched, for the rooms that watch.
@@ -29,6 +32,11 @@ pub(crate) struct Site {
 }
 
 impl Config {
+    /// Tells whether the configuration has a host of that name.
+    pub(crate) fn has_host(&self, name: &str) -> bool {
+        self.hosts.iter().any(|host| host.spec.name == name)
+    }
+
     /// Puts configured and registered hosts together with the checks that they get.
     ///
     /// `is_measured` tells whether the server's own measurements are there to be judged: before
@@ -95,6 +103,9 @@ impl Config {
             builtin::of_an_agent(&spec.name).into_iter().for_each(&mut keep);
         }
         host.checks.iter().cloned().for_each(&mut keep);
+        if let Some(agent) = agent {
+            plugins::tie(&mut checks, agent, self.agents.has_plugins);
+        }
         site.polls.extend(host.polls.iter().cloned());
         site.checks.checks.extend(checks.into_values());
         site.checks.hosts.push(spec);

@@ -162,8 +162,9 @@ pub(super) fn lay_check_over<'a>(own: &mut DeTable<'a>, base: &DeTable<'a>) {
         }
         remove(&mut base, &PROBE_OPTIONS);
     }
-    if has(own, "for") || has(own, "attempts") {
-        remove(&mut base, &["for", "attempts"]);
+    let counts = ["for", "attempts", "fails", "window"];
+    if counts.iter().any(|key| has(own, key)) {
+        remove(&mut base, &counts);
     }
     lay_over(own, &base);
 }

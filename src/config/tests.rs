@@ -92,6 +92,14 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             "noroshi.toml:2:12: \"much\" is no size; write it with its unit, such as \"20 GiB\"",
         ),
         (
+            "[host.a.check.c]\nexpr = \"up\"\nwindow = 3\nfails = 5\n",
+            "noroshi.toml:3:10: a window is at most 64 results, and at least `fails`; ",
+        ),
+        (
+            "[host.a.check.c]\nexpr = \"up\"\nfails = 3\n",
+            "noroshi.toml:3:9: `window` and `fails` belong together; write window = 5, fails = 3",
+        ),
+        (
             "[host.a]\nparents = [\"b\"]\n[host.b]\nparents = [\"a\"]\n",
             "noroshi.toml:4:12: a circle of dependencies: a needs b needs a; take one of them out",
         ),
@@ -246,7 +254,11 @@ fn a_check_for_a_group_is_each_hosts_own() {
 
 #[test]
 fn a_host_that_registered_itself_gets_checks_and_its_own_take_their_place() {
-    let registered = RegisteredHost { name: "web2".to_owned(), address: "192.0.2.7".to_owned() };
+    let registered = RegisteredHost {
+        name: "web2".to_owned(),
+        address: "192.0.2.7".to_owned(),
+        ..RegisteredHost::default()
+    };
     let site = loaded("").site(std::slice::from_ref(&registered), true);
     let host = site.checks.hosts.iter().find(|host| host.name == "web2").unwrap();
     assert_eq!(host.address, "192.0.2.7");

@@ -5,6 +5,7 @@
 //! | `access` | how commands on this machine reach the server |
 //! | `health` | whether the store takes everything in, as a check of the server |
 //! | `local` | watches the machine that the server runs on |
+//! | `plugins` | results of plug-ins that agents run |
 //! | `register` | hosts that registered themselves |
 //! | `reload` | when the configuration is read again |
 //! | `site` | what is watched changes while the server runs |
@@ -12,6 +13,7 @@
 mod access;
 mod health;
 mod local;
+mod plugins;
 mod register;
 mod reload;
 mod site;
@@ -74,6 +76,10 @@ pub(crate) struct Daemon {
     status: watch::Sender<SiteStatus>,
     reload_asked: mpsc::Sender<()>,
     applied: Mutex<Applied>,
+    /// Held while a host is made known, until it has its checks.
+    registering: Mutex<()>,
+    /// Which checks wait for which plug-in of which host's agent.
+    plugin_checks: parking_lot::Mutex<plugins::ByPlugin>,
     /// How the server asks itself for its measurements; set once it may sign in.
     own_pages: OnceLock<LocalAccess>,
 }
@@ -230,6 +236,8 @@ impl Daemon {
             status,
             reload_asked,
             own_pages: OnceLock::new(),
+            registering: Mutex::default(),
+            plugin_checks: parking_lot::Mutex::default(),
             applied: Mutex::new(Applied { config, registered }),
         })
     }
@@ -262,6 +270,11 @@ impl Daemon {
         });
         let (daemon, token) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move { daemon.watch_store(token).await });
+        let (daemon, token) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move {
+            daemon.serve_plugins(token).await;
+            Ok(())
+        });
         let (daemon, token) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move {
             daemon.judge_itself(token).await;

@@ -1,6 +1,8 @@
 //! Hosts that registered themselves by an agent that reports: remembered over restarts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use noroshi_model::{RecordBatch, Records, Space, Timestamp};
@@ -17,6 +19,9 @@ struct HostRecord {
     version: u8,
     address: String,
     first_seen: Timestamp,
+    /// Since 0.1.0 without a new version: left out by earlier ones.
+    #[serde(default)]
+    plugin_intervals_ms: BTreeMap<String, u64>,
 }
 
 /// Returns the hosts that registered themselves earlier, by name.
@@ -27,7 +32,8 @@ pub(super) fn load(records: &dyn Records) -> anyhow::Result<Vec<RegisteredHost>>
         let name = String::from_utf8_lossy(&key).into_owned();
         match serde_json::from_slice::<HostRecord>(&value) {
             Ok(record) if record.version == 1 => {
-                hosts.push(RegisteredHost { name, address: record.address });
+                let plugins = intervals(record.plugin_intervals_ms);
+                hosts.push(RegisteredHost { name, address: record.address, plugins });
             }
             Ok(record) => {
                 tracing::error!(host = name, version = record.version, "host record is too new");
@@ -38,13 +44,27 @@ pub(super) fn load(records: &dyn Records) -> anyhow::Result<Vec<RegisteredHost>>
     Ok(hosts)
 }
 
+/// Makes durations of what agents and records say in milliseconds.
+pub(super) fn intervals(millis: BTreeMap<String, u64>) -> BTreeMap<String, Duration> {
+    millis.into_iter().map(|(name, millis)| (name, Duration::from_millis(millis))).collect()
+}
+
 /// Remembers a host. Blocking.
 pub(super) fn remember(
     records: &Arc<dyn Records>,
     host: &RegisteredHost,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let record = HostRecord { version: 1, address: host.address.clone(), first_seen: now };
+    let before = records.get(Space::Hosts, host.name.as_bytes()).context("cannot read hosts")?;
+    let before: Option<HostRecord> = before.and_then(|value| serde_json::from_slice(&value).ok());
+    let millis = |interval: &Duration| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    let plugins = host.plugins.iter().map(|(name, interval)| (name.clone(), millis(interval)));
+    let record = HostRecord {
+        version: 1,
+        address: host.address.clone(),
+        first_seen: before.map_or(now, |before| before.first_seen),
+        plugin_intervals_ms: plugins.collect(),
+    };
     let mut batch = RecordBatch::new();
     batch.put(Space::Hosts, host.name.as_bytes(), serde_json::to_vec(&record)?);
     records.commit(batch).with_context(|| format!("cannot remember host {}", host.name))
@@ -59,7 +79,11 @@ mod tests {
     #[test]
     fn a_registered_host_is_known_after_a_restart_and_a_damaged_one_costs_itself_only() {
         let records: Arc<dyn Records> = Arc::new(MemoryRecords::new());
-        let host = RegisteredHost { name: "web2".to_owned(), address: "192.0.2.7".to_owned() };
+        let host = RegisteredHost {
+            name: "web2".to_owned(),
+            address: "192.0.2.7".to_owned(),
+            plugins: intervals(BTreeMap::from([("raid".to_owned(), 60_000)])),
+        };
         remember(&records, &host, Timestamp::from_secs(9)).unwrap();
         let mut batch = RecordBatch::new();
         batch.put(Space::Hosts, "broken", "{");
@@ -67,6 +91,6 @@ mod tests {
 
         let hosts = load(&*records).unwrap();
         assert_eq!(hosts.len(), 1);
-        assert_eq!((hosts[0].name.as_str(), hosts[0].address.as_str()), ("web2", "192.0.2.7"));
+        assert_eq!(hosts[0], host);
     }
 }

@@ -9,7 +9,7 @@ use noroshi_model::{CheckId, Matcher, Records, SeriesSource as _};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use super::{Daemon, LOCAL_TOKEN, LocalAccess, register};
+use super::{Daemon, LOCAL_TOKEN, LocalAccess, plugins, register};
 use crate::config::{Local, RegisteredHost};
 
 /// The label `job` of the server's own measurements.
@@ -23,7 +23,11 @@ impl Daemon {
             let host = tokio::select! {
                 () = stop.cancelled() => return,
                 seen = seen.recv() => match seen {
-                    Ok(host) => RegisteredHost { name: host.host, address: host.address },
+                    Ok(host) => RegisteredHost {
+                        name: host.host,
+                        address: host.address,
+                        plugins: register::intervals(host.plugin_intervals_ms),
+                    },
                     // What was missed reports again, and is then seen again.
                     Err(broadcast::error::RecvError::Lagged(_)) => continue,
                     Err(broadcast::error::RecvError::Closed) => return,
@@ -35,17 +39,31 @@ impl Daemon {
         }
     }
 
-    async fn register(&self, host: RegisteredHost) -> anyhow::Result<()> {
+    /// Makes a host known, or what has changed about it. Ready when it has its checks.
+    pub(super) async fn register(&self, host: RegisteredHost) -> anyhow::Result<()> {
+        let _one = self.registering.lock().await;
         {
             let mut applied = self.applied.lock().await;
-            let is_known = applied.registered.iter().any(|known| known.name == host.name);
-            if is_known || !applied.config.agents.may_register {
+            let known = applied.registered.iter().position(|known| known.name == host.name);
+            let is_as_known = known.is_some_and(|known| {
+                // The address is that of its first report.
+                applied.registered[known].plugins == host.plugins
+            });
+            let is_wanted =
+                applied.config.agents.may_register || applied.config.has_host(&host.name);
+            if is_as_known || !is_wanted {
                 return Ok(());
+            }
+            if let Some(known) = known {
+                applied.registered.remove(known);
             }
             let records: Arc<dyn Records> = self.store.clone();
             let (kept, now) = (host.clone(), self.clock.now());
             tokio::task::spawn_blocking(move || register::remember(&records, &kept, now)).await??;
-            tracing::info!(host = host.name, address = host.address, "a host registered itself");
+            if known.is_none() {
+                let (host, address) = (&host.name, &host.address);
+                tracing::info!(host, address, "a host registered itself");
+            }
             applied.registered.push(host);
         }
         self.apply_site().await;
@@ -94,6 +112,7 @@ impl Daemon {
             site.polls.push(own_poll(&applied.config.local, access));
         }
         let known: HashSet<CheckId> = ids(&site.checks).collect();
+        *self.plugin_checks.lock() = plugins::checks_by_plugin(&site.checks);
         let checks = self.checks.apply(site.checks);
         let polls = self.collector.apply(site.polls);
         match self.alerts.retain(move |id| known.contains(id)).await {

@@ -9,6 +9,7 @@ use noroshi_model::{
     Width,
 };
 
+use crate::catalogue::Catalogue;
 use crate::codec::{Point, Row};
 use crate::fetch::View;
 use crate::fold::{Restarts, row_floor};
@@ -255,6 +256,21 @@ impl Inner {
         });
         look.unwrap_or(false) && until > after
     }
+
+    /// Returns the series that match (all when `matchers` is empty) and may have samples in a span.
+    fn within(
+        &self,
+        catalogue: &Catalogue,
+        matchers: &[Matcher],
+        (after, until): (Timestamp, Timestamp),
+    ) -> Result<impl Iterator<Item = u32>, SelectError> {
+        let (after, until) = (after.as_millis(), until.as_millis());
+        let found: Vec<u32> = match matchers {
+            [] => catalogue.iter_from(0).map(|(series, _)| series).collect(),
+            _ => catalogue.matching(matchers)?,
+        };
+        Ok(found.into_iter().filter(move |series| self.may_have(*series, after, until)))
+    }
 }
 
 /// Adds to counters of a known width what they lost by wrapping, so that a reader who takes every
@@ -393,6 +409,36 @@ impl SeriesSource for Inner {
         }
         let mut values = BTreeSet::new();
         for series in catalogue.matching(matchers)? {
+            values.extend(catalogue.labels(series).and_then(|labels| labels.get(name)));
+        }
+        Ok(values.into_iter().take(limit).map(str::to_owned).collect())
+    }
+
+    fn label_names_within(
+        &self,
+        matchers: &[Matcher],
+        span: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        let catalogue = self.catalogue.read();
+        let mut names = BTreeSet::new();
+        for series in self.within(&catalogue, matchers, span)? {
+            let labels = catalogue.labels(series);
+            names.extend(labels.into_iter().flat_map(Labels::iter).map(|(name, _)| name));
+        }
+        Ok(names.into_iter().take(limit).map(str::to_owned).collect())
+    }
+
+    fn label_values_within(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        span: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        let catalogue = self.catalogue.read();
+        let mut values = BTreeSet::new();
+        for series in self.within(&catalogue, matchers, span)? {
             values.extend(catalogue.labels(series).and_then(|labels| labels.get(name)));
         }
         Ok(values.into_iter().take(limit).map(str::to_owned).collect())

@@ -212,6 +212,25 @@ impl SeriesSource for Store {
         self.inner.label_values(name, matchers, limit)
     }
 
+    fn label_names_within(
+        &self,
+        matchers: &[Matcher],
+        span: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        self.inner.label_names_within(matchers, span, limit)
+    }
+
+    fn label_values_within(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        span: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        self.inner.label_values_within(name, matchers, span, limit)
+    }
+
     fn metadata(&self, name: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
         self.inner.metadata(name)
     }

@@ -106,6 +106,14 @@ fn matchers_find_series() {
     assert_eq!(store.label_values("instance", &[], 2).unwrap(), ["db1", "web1"]);
     let load = [Matcher::equal("__name__", "load")];
     assert_eq!(store.label_values("instance", &load, 9).unwrap(), ["web1"]);
+    // In a span in which nothing came there is nothing.
+    let at = |from: i64, to: i64| (Timestamp::from_secs(from), Timestamp::from_secs(to));
+    let (now, later) = (at(START - 10, START), at(START, START + 10));
+    let values = |matchers, span| store.label_values_within("instance", matchers, span, 9).unwrap();
+    assert_eq!(values(&[], now), ["db1", "web1", "web2"]);
+    assert_eq!((values(&load, now), values(&[], later)), (vec!["web1".to_owned()], vec![]));
+    let names = |span| store.label_names_within(&[], span, 2).unwrap();
+    assert_eq!((names(now).join(","), names(later)), ("__name__,instance".to_owned(), vec![]));
     assert_eq!(store.last_seen(&load).unwrap(), Some(Timestamp::from_secs(START)));
     assert_eq!(store.last_seen(&[Matcher::equal("__name__", "no")]).unwrap(), None);
 }

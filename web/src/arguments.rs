@@ -95,8 +95,13 @@ impl Arguments {
         }
         let millis = (seconds * 1000.0).round();
         if millis < 1.0 {
-            let reason = "zero or negative query resolution step widths are not accepted. Try a \
-                          positive integer";
+            let reason = match name {
+                "step" => {
+                    "zero or negative query resolution step widths are not accepted. Try a \
+                     positive integer"
+                }
+                _ => "it must be longer than zero",
+            };
             return Err(ArgumentError::invalid(name, reason));
         }
         Ok(Some(Duration::from_millis(millis as u64)))

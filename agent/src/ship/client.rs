@@ -64,13 +64,15 @@ struct Connection {
 }
 
 /// What the server says it did with the samples of a body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Receipt {
     pub(crate) accepted: u64,
     pub(crate) too_old: u64,
     pub(crate) in_future: u64,
     pub(crate) over_budget: u64,
+    /// Plug-ins of this host's config that somebody wants to be run at once, by name.
+    pub(crate) run: Vec<String>,
 }
 
 /// Why a client cannot be made: the operator has to change something.

@@ -40,6 +40,8 @@ pub(crate) struct Delivery {
     frames_max: usize,
     /// What the last attempt failed of: told once, not at each attempt.
     failing: Option<FailureKind>,
+    /// Where the names go that the server asks for.
+    ask: mpsc::Sender<Vec<String>>,
 }
 
 /// A body on its way; gives back the client, what was sent, and what became of it.
@@ -58,6 +60,7 @@ impl Delivery {
         queue: Queue,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        ask: mpsc::Sender<Vec<String>>,
     ) -> Self {
         Self {
             client: Some(client),
@@ -68,6 +71,7 @@ impl Delivery {
             not_before: Instant::now(),
             frames_max: FRAMES_MAX,
             failing: None,
+            ask,
         }
     }
 
@@ -156,7 +160,10 @@ impl Delivery {
         if self.failing.take().is_some() {
             tracing::info!(waiting_frames = self.queue.frames(), "the server takes readings again");
         }
-        let Receipt { accepted, too_old, in_future, over_budget } = receipt;
+        let Receipt { accepted, too_old, in_future, over_budget, run } = receipt;
+        if !run.is_empty() && self.ask.try_send(run).is_err() {
+            tracing::debug!("the server asks for more than can be run");
+        }
         let frames = parcel.frames.len();
         tracing::debug!(frames, accepted, "sent");
         if in_future > 0 || over_budget > 0 {

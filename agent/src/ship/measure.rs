@@ -4,9 +4,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use noroshi_model::frame::{self, Frame, HostIdentity};
+use noroshi_model::frame::{self, Frame, HostIdentity, PluginResult};
 use noroshi_model::time::millis;
-use noroshi_model::{Clock, Timestamp};
+use noroshi_model::{Batch, Clock, Timestamp};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -15,10 +15,16 @@ use super::Settings;
 use super::counters::Counters;
 use super::pack;
 use crate::identity;
+use crate::plugins::{self, Found, PluginSpec};
 use crate::sources::Reader;
 
 /// How often all metas are sent again: a server whose folder was replaced learns them in an hour.
 const DESCRIBE_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Most results in one frame: with the longest output they take 4 MiB.
+const RESULTS_MAX: usize = 64;
+/// With a longer step, every result goes at once.
+const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// Owns the reader.
 pub(crate) struct Measuring {
@@ -40,6 +46,7 @@ struct State {
     dropped_before: u64,
     /// The sources that failed the last time, so that each is told once.
     failed_before: Vec<&'static str>,
+    plugins: Vec<PluginSpec>,
 }
 
 impl Measuring {
@@ -58,17 +65,27 @@ impl Measuring {
             described_at: now,
             dropped_before: 0,
             failed_before: Vec::new(),
+            plugins: settings.plugins.clone(),
         };
         Self { clock, step: settings.step, state: Some(state) }
     }
 
-    /// Reads at once, then at each step, until `stop` or the other end of `frames` closes.
-    pub(crate) async fn run(mut self, frames: mpsc::Sender<Vec<u8>>, stop: CancellationToken) {
+    /// Reads at once, then at each step, until `stop` or the other end of `frames` closes. Results
+    /// of plug-ins go along with the next reading; what is news goes at once.
+    pub(crate) async fn run(
+        mut self,
+        frames: mpsc::Sender<Vec<u8>>,
+        mut found: mpsc::Receiver<Found>,
+        stop: CancellationToken,
+    ) {
         let mut ticks: Option<tokio::time::Interval> = None;
+        let mut results = Vec::new();
+        let mut is_reading = true;
         loop {
+            let taken = std::mem::take(&mut results);
             let frame = tokio::select! {
                 () = stop.cancelled() => return,
-                frame = self.read() => frame,
+                frame = self.make(is_reading, taken) => frame,
             };
             if let Some(frame) = frame
                 && frames.send(frame).await.is_err()
@@ -76,10 +93,11 @@ impl Measuring {
                 return;
             }
             let ticks = ticks.get_or_insert_with(|| self.ticks());
-            tokio::select! {
+            is_reading = tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
+                _ = ticks.tick() => true,
+                () = gather(&mut found, &mut results, self.step) => false,
+            };
         }
     }
 
@@ -101,12 +119,14 @@ impl Measuring {
         ticks
     }
 
-    /// Makes a packed frame; `None` when it could not be made, which is logged.
-    async fn read(&mut self) -> Option<Vec<u8>> {
+    /// Makes a packed frame, with a reading or of results alone; `None` when it could not be made,
+    /// which is logged.
+    async fn make(&mut self, is_reading: bool, results: Vec<PluginResult>) -> Option<Vec<u8>> {
         let mut state = self.state.take()?;
         let now = self.clock.now();
         let work = move || {
-            let packed = state.read(now);
+            let batch = if is_reading { state.read(now) } else { Batch::new() };
+            let packed = state.pack(batch, results);
             (state, packed)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -122,8 +142,25 @@ impl Measuring {
     }
 }
 
+/// Takes results in until there is one that should not wait for the next reading. Cancel: those
+/// taken stay in `results`.
+async fn gather(
+    found: &mut mpsc::Receiver<Found>,
+    results: &mut Vec<PluginResult>,
+    step: Duration,
+) {
+    while let Some(Found { result, is_news }) = found.recv().await {
+        results.push(result);
+        if is_news || step > WAIT_MAX || results.len() >= RESULTS_MAX {
+            return;
+        }
+    }
+    // There are no plug-ins.
+    std::future::pending::<()>().await;
+}
+
 impl State {
-    fn read(&mut self, now: Timestamp) -> std::io::Result<Vec<u8>> {
+    fn read(&mut self, now: Timestamp) -> Batch {
         let dropped = self.counters.dropped();
         let is_due = now.since(self.described_at) >= DESCRIBE_INTERVAL || now < self.described_at;
         // A frame that was given up may have held metas.
@@ -133,12 +170,20 @@ impl State {
             self.dropped_before = dropped;
         }
         let counters = Arc::clone(&self.counters);
-        let mut batch = self.reader.read_with(now, |out| counters.push(out));
-        batch.interval = Some(self.step);
+        let plugins = &self.plugins;
+        let batch = self.reader.read_with(now, |out| {
+            counters.push(out);
+            plugins::describe(plugins, out);
+        });
         self.report_failures();
+        batch
+    }
+
+    fn pack(&mut self, mut batch: Batch, results: Vec<PluginResult>) -> std::io::Result<Vec<u8>> {
+        batch.interval = Some(self.step);
         self.sequence += 1;
         let host = self.host.clone();
-        let frame = Frame { host, run: self.run, sequence: self.sequence, batch };
+        let frame = Frame { host, run: self.run, sequence: self.sequence, batch, results };
         pack::compress(&frame::encode(&frame))
     }
 

@@ -1,6 +1,6 @@
 //! Reads at each step and brings what was read to the server.
 //!
-//! Two tasks: [`measure`] reads and packs, [`deliver`] owns the queue and the connection. Between
+//! Three tasks: `plugins` runs what the config names, [`measure`] reads and packs, [`deliver`] owns the queue and the connection. Between
 //! them is a short channel; what the server does not take waits in the [`queue`], in memory and,
 //! when a folder is given, on disk in the [`spool`]. The protocol is in `agent/PROTOCOL.md`.
 
@@ -22,6 +22,7 @@ use noroshi_model::Clock;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::plugins::{self, PluginSpec};
 use crate::sources::Roots;
 use client::{Client, ClientError};
 use counters::Counters;
@@ -33,6 +34,12 @@ use spool::{Spool, SpoolError};
 /// Packed frames on their way from reading to delivery: 4. Delivery takes them in at once, into the
 /// bounded queue; when it cannot, reading waits.
 const FRAMES_IN_CHANNEL: usize = 4;
+
+/// Results of plug-ins on their way into a frame: 64. When they are not taken, the plug-ins wait.
+const RESULTS_IN_CHANNEL: usize = 64;
+
+/// Requests of the server for plug-ins: 8. More than that the server asks again.
+const ASKED_IN_CHANNEL: usize = 8;
 
 /// What the agent was told to do.
 #[derive(Clone, Debug)]
@@ -55,6 +62,8 @@ pub struct Settings {
     pub spool_bytes_max: u64,
     /// Where to read.
     pub roots: Roots,
+    /// What to run besides.
+    pub plugins: Vec<PluginSpec>,
 }
 
 /// Why the agent cannot start.
@@ -94,9 +103,12 @@ pub async fn run(
         "agent started",
     );
     let (frames, arriving) = mpsc::channel(FRAMES_IN_CHANNEL);
+    let (results, found) = mpsc::channel(RESULTS_IN_CHANNEL);
+    let (ask, asked) = mpsc::channel(ASKED_IN_CHANNEL);
     let measuring = Measuring::new(&settings, Arc::clone(&clock), Arc::clone(&counters));
-    let delivery = Delivery::new(client, queue, clock, counters);
+    let plugins = plugins::run(settings.plugins, results, asked, Arc::clone(&clock), stop.clone());
+    let delivery = Delivery::new(client, queue, clock, counters, ask);
     // When `stop` ends the reading, its end of the channel closes, and that ends the delivery.
-    tokio::join!(measuring.run(frames, stop), delivery.run(arriving));
+    tokio::join!(measuring.run(frames, found, stop), delivery.run(arriving), plugins);
     Ok(())
 }

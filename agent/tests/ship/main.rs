@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use noroshi_model::Timestamp;
-use server::{Answer, Server, TOKEN};
+use server::{Answer, Server, TOKEN, now_ms};
 use tempfile::TempDir;
 
 /// A running agent; killed when the test ends.
@@ -86,6 +86,13 @@ impl Place {
             }
         }
         count
+    }
+
+    /// Writes a config with plug-ins and returns its path.
+    fn config(&self, text: &str) -> PathBuf {
+        let path = self.0.path().join("agent.toml");
+        fs::write(&path, text).unwrap();
+        path
     }
 
     fn command(&self, server: &Server) -> Command {
@@ -354,4 +361,71 @@ fn the_example_config_names_options_that_exist() {
     let told = String::from_utf8(told).unwrap();
     // It stops at the token that is not there, not at the file.
     assert!(told.contains("cannot read the token in /etc/noroshi-agent/token"), "{told}");
+}
+
+#[test]
+fn plug_ins_run_by_themselves_and_by_name_and_wait_in_the_spool_with_their_time() {
+    let place = Place::new();
+    let mut server = Server::start(&[Answer::Right]);
+    let counter = place.0.path().join("runs");
+    let config = place.config(&format!(
+        "[check.raid]\ninterval = \"1h\"\n\
+         command = [\"sh\", \"-c\", \"echo x >> {0}; echo OK $(wc -l < {0}) '| a=1'\"]\n",
+        counter.display()
+    ));
+    let agent = Agent::start(&place, &server, &["--config", config.to_str().unwrap()]);
+    let outputs = |seen: &server::Seen| -> Vec<String> {
+        let results = seen.frames.iter().flat_map(|frame| &frame.results);
+        results.map(|result| format!("{}: {}", result.name, result.output)).collect()
+    };
+    let wait = |server: &Server, count: usize| {
+        server.wait("results", |seen| Some(outputs(seen)).filter(|all| all.len() >= count))
+    };
+    assert_eq!(wait(&server, 1), ["raid: OK 1| a=1\n"]);
+    // A reading tells which plug-ins there are.
+    server.wait("the interval", |seen| {
+        let samples = seen.frames.iter().flat_map(|frame| &frame.batch.samples);
+        let mut told = samples.filter(|s| s.labels.get("plugin") == Some("raid"));
+        told.next().filter(|sample| sample.value == 3600.0).map(drop)
+    });
+    // What the config does not name is not run, whatever the server says.
+    server.ask("sh");
+    server.wait("an answer", |seen| seen.ask.is_none().then_some(()));
+    server.ask("raid");
+    assert_eq!(wait(&server, 2).last().unwrap(), "raid: OK 2| a=1\n");
+    agent.kill();
+
+    server.die();
+    let before = Timestamp::from_millis(now_ms());
+    let agent = Agent::start(&place, &server, &["--config", config.to_str().unwrap()]);
+    while place.spooled_frames() < 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let after = Timestamp::from_millis(now_ms());
+    agent.kill();
+    server.come_back();
+    let _agent = Agent::start(&place, &server, &[]);
+    let all = wait(&server, 3);
+    assert_eq!(all.last().unwrap(), "raid: OK 3| a=1\n");
+    let at = server.wait("its time", |seen| {
+        seen.frames.iter().flat_map(|frame| &frame.results).last().map(|result| result.at)
+    });
+    assert!(before <= at && at <= after, "{before:?} {at:?} {after:?}");
+}
+
+#[test]
+fn once_shows_what_the_plug_ins_of_the_config_find() {
+    let place = Place::new();
+    let config =
+        place.config("[check.\"mail queue\"]\ncommand = [\"sh\", \"-c\", \"echo full; exit 2\"]\n");
+    let run = |format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_noroshi-agent"));
+        let command = command.args(["--once", "--format", format, "--config"]).arg(&config);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let text = run("prometheus");
+    assert!(text.ends_with("# check mail queue: critical: full\n"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
+    assert_eq!(json["checks"][0]["name"], "mail queue");
+    assert_eq!(json["checks"][0]["status"], "critical");
 }

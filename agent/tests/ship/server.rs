@@ -51,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) bodies: usize,
     /// The answers to come; the last one stays.
     answers: VecDeque<Answer>,
+    /// The plug-in that the next right answer asks for.
+    pub(crate) ask: Option<&'static str>,
 }
 
 /// What ends the listening, and the thread that ends then.
@@ -111,6 +113,11 @@ impl Server {
         let (stop, thread) = self.running.lock().unwrap().take().unwrap();
         stop.cancel();
         thread.join().unwrap();
+    }
+
+    /// Asks for a plug-in in the next answer.
+    pub(crate) fn ask(&self, plugin: &'static str) {
+        self.seen.0.lock().unwrap().ask = Some(plugin);
     }
 
     /// From now on answers so.
@@ -206,8 +213,10 @@ impl Server {
         let mut text = String::new();
         if status == 200 {
             let accepted: usize = frames.iter().map(|frame| frame.batch.samples.len()).sum();
-            text =
-                format!(r#"{{"accepted":{accepted},"too_old":0,"in_future":0,"over_budget":0}}"#);
+            let run: Vec<_> = seen.ask.take().into_iter().collect();
+            text = format!(
+                r#"{{"accepted":{accepted},"too_old":0,"in_future":0,"over_budget":0,"run":{run:?}}}"#
+            );
             seen.frames.extend(frames);
             seen.delays_ms.push(now_ms() - head.sent_at.as_millis());
         }
@@ -222,7 +231,7 @@ impl Server {
 }
 
 #[expect(clippy::disallowed_methods, reason = "compared with the clock of a real program")]
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     since.as_millis() as i64
 }

@@ -57,7 +57,7 @@ impl Board {
             entry.is_running = false;
         }
         // A result from outside does not put off the next look, but it does put off staleness.
-        let is_passive = matches!(entry.probe.as_deref(), Some(Probe::Passive(_)));
+        let is_passive = entry.probe.as_deref().is_some_and(|probe| !probe.is_active());
         let is_planned_anew = is_own || (is_passive && !entry.is_running);
         let is_moved = (attempt, state_type) != (entry.state.attempt, entry.state.state_type)
             || before != entry.state.status;

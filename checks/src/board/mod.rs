@@ -322,7 +322,7 @@ impl Board {
     /// Asks for a run at a moment, unless one is due before.
     fn recheck_at(&mut self, id: &CheckId, at: i64) -> bool {
         let Some(entry) = self.entries.get_mut(id) else { return false };
-        if entry.probe.as_deref().is_none_or(|probe| matches!(probe, Probe::Passive(_))) {
+        if entry.probe.as_deref().is_none_or(|probe| !probe.is_active()) {
             return false;
         }
         entry.wants_rerun = true;
@@ -340,7 +340,9 @@ impl Board {
         let due = due.unwrap_or(steady);
         entry.due = match entry.probe.as_deref() {
             None => None,
-            Some(Probe::Passive(passive)) => passive.freshness.map(|f| steady + millis(f)),
+            Some(probe) if !probe.is_active() => {
+                probe.freshness().map(|span| steady + millis(span))
+            }
             Some(_) if entry.wants_rerun => Some(steady),
             Some(_) if entry.state.is_being_confirmed() => {
                 Some((due + millis(entry.timing.retry_interval)).max(steady))
@@ -403,6 +405,7 @@ impl Entry {
         let rules = Rules {
             is_host: id.is_host(),
             attempts_max: timing.attempts_max,
+            window: timing.window,
             is_volatile,
             flapping,
         };
@@ -429,7 +432,7 @@ impl Entry {
 
     /// Tells whether its slot was missed while the server was away, or it never ran.
     fn is_late(&self, steady: i64) -> bool {
-        let is_active = !matches!(self.probe.as_deref(), None | Some(Probe::Passive(_)));
+        let is_active = self.probe.as_deref().is_some_and(Probe::is_active);
         let interval = millis(self.timing.interval);
         is_active
             && self.state.started.is_none_or(|started| {
@@ -444,7 +447,7 @@ impl Entry {
         let interval = millis(self.timing.interval);
         match self.probe.as_deref()? {
             // A full span of grace: whoever reports may have been away because the server was.
-            Probe::Passive(passive) => passive.freshness.map(|span| steady + millis(span)),
+            probe if !probe.is_active() => probe.freshness().map(|span| steady + millis(span)),
             _ if self.is_late(steady) => {
                 Some(schedule::first(self.phase, interval, waiting, steady))
             }

@@ -11,4 +11,4 @@ mod understand;
 
 pub use perfdata::{parse_perfdata, parse_range};
 pub use run::{OUTPUT_BYTES_MAX, Ran, resolve, run};
-pub use understand::{Exit, Understood, understand, understand_passive};
+pub use understand::{Exit, Understood, as_text, understand, understand_passive};

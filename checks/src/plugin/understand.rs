@@ -91,6 +91,17 @@ pub fn understand(exit: &Exit, stdout: &[u8], stderr: &[u8]) -> Understood {
     understood
 }
 
+/// Makes of a run what can be handed on to somebody who understands it by [`understand_passive`]:
+/// the status, and the output with complaints put into its first line.
+pub fn as_text(exit: &Exit, stdout: &[u8], stderr: &[u8]) -> (Status, String) {
+    let understood = understand(exit, stdout, stderr);
+    let said = text(stdout);
+    let end = said.find(['|', '\n']).unwrap_or(said.len());
+    // What stands on standard error may hold a bar, which would begin performance data.
+    let first = understood.output.replace('|', "/");
+    (understood.status, format!("{first}{}", &said[end..]))
+}
+
 /// Makes texts and performance data of an output whose status is known: a passive result.
 ///
 /// The first line up to `|` is the output; the rest of it is performance data. Of the following
@@ -226,6 +237,27 @@ mod tests {
         let it = understand(&Exit::Code(2), b" \n", b"Traceback:\n  no module\n");
         assert_eq!(it.output, "(no output; on standard error: Traceback: no module)");
         assert_eq!(understand(&Exit::Code(0), b"", b"").output, "(no output)");
+    }
+
+    #[test]
+    fn what_is_handed_on_as_text_is_understood_as_the_run_itself() {
+        let late = Exit::TimedOut(Duration::from_secs(2));
+        for (exit, stdout, stderr) in [
+            (Exit::Code(0), "OK - fine | a=1;2;3\nmore\nlast | b=2\n", ""),
+            (Exit::Code(2), "two lines\nhere", ""),
+            (Exit::Code(1), "| a=1", ""),
+            (Exit::Code(77), "text | a=1", ""),
+            (Exit::Code(3), "", "Traceback: no module"),
+            (late, "half a | a=1\nli", ""),
+            (Exit::Signal(9), "", ""),
+            (Exit::NotFound("/x".to_owned()), "", ""),
+        ] {
+            let (status, text) = as_text(&exit, stdout.as_bytes(), stderr.as_bytes());
+            let whole = understand(&exit, stdout.as_bytes(), stderr.as_bytes());
+            assert_eq!(understand_passive(status, &text), whole, "{text:?}");
+        }
+        let (_, text) = as_text(&Exit::Code(2), b"", b"a | b=1");
+        assert_eq!(understand_passive(Status::Critical, &text).perfdata, []);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) use expression::Judged;
 pub(crate) use finding::{Finding, Measure};
 pub use http::{HttpProbe, JsonWish};
 pub use nrpe::{NrpeCertificates, NrpeTls, NrpeVersion};
-pub(crate) use passive::look as look_passive;
+pub(crate) use passive::{look as look_passive, look_agent};
 pub(crate) use plugin::look as look_plugin;
 pub use secret::Secret;
 pub use tcp::{Protocol, Security, TcpProbe};
@@ -50,6 +50,8 @@ pub enum Probe {
     Ntp(NtpProbe),
     /// Has a plug-in run by an NRPE server.
     Nrpe(Box<NrpeProbe>),
+    /// Waits for the results of a plug-in that the host's agent runs.
+    Agent(AgentProbe),
     /// Waits for results from outside.
     Passive(PassiveProbe),
 }
@@ -57,13 +59,23 @@ pub enum Probe {
 impl Probe {
     /// Tells whether it can be asked to look at any time.
     pub fn is_active(&self) -> bool {
-        !matches!(self, Self::Passive(_))
+        !matches!(self, Self::Agent(_) | Self::Passive(_))
+    }
+
+    /// Returns after which time without a result it is stale; `None`: never, or it looks by itself.
+    pub(crate) fn freshness(&self) -> Option<Duration> {
+        match self {
+            Self::Passive(passive) => passive.freshness,
+            Self::Agent(agent) => Some(agent.freshness),
+            _ => None,
+        }
     }
 
     /// Tells whether UNKNOWN means that the server itself could not look: no right to open a
     /// socket, a URL that is none. Plug-ins and expressions mean something else by it.
     pub(crate) fn is_own_fault(&self) -> bool {
-        !matches!(self, Self::Plugin(_) | Self::Expression(_) | Self::Nrpe(_) | Self::Passive(_))
+        let is_of_others = matches!(self, Self::Plugin(_) | Self::Expression(_) | Self::Nrpe(_));
+        self.is_active() && !is_of_others
     }
 
     /// Returns the name of the kind: in views and in the label `kind` of self-metrics.
@@ -78,6 +90,7 @@ impl Probe {
             Self::Tls(_) => "tls",
             Self::Ntp(_) => "ntp",
             Self::Nrpe(_) => "nrpe",
+            Self::Agent(_) => "agent",
             Self::Passive(_) => "passive",
         }
     }
@@ -310,6 +323,15 @@ pub struct NrpeProbe {
 impl NrpeProbe {
     /// The usual port.
     pub const PORT: u16 = 5666;
+}
+
+/// A plug-in that the host's agent runs, because its own config names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentProbe {
+    /// Its name in the agent's config.
+    pub plugin: String,
+    /// After this time without a result the check is unknown.
+    pub freshness: Duration,
 }
 
 /// Results from outside.

@@ -32,6 +32,7 @@ fn rules(text: &str) -> Rules {
     Rules {
         is_host: kind == "host",
         attempts_max: attempts.parse().unwrap(),
+        window: None,
         is_volatile: kind == "volatile",
         flapping: FlappingSpec { is_enabled: false, ..FlappingSpec::default() },
     }
@@ -143,6 +144,36 @@ fn every_row_of_the_tables_is_true() {
 }
 
 #[test]
+fn every_window_of_the_tables_is_judged_so() {
+    let mut rows = 0;
+    for line in TABLES.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [rule, results, states, told] = cells[..] else { continue };
+        let Some((fails, window)) = rule.split_once(" of ") else { continue };
+        let mut rules = rules(fails);
+        rules.window = Some(window.parse().unwrap());
+        let mut now = State::pending();
+        let (mut shown, mut changes) = (Vec::new(), Vec::new());
+        for letter in results.split(' ') {
+            let (letter, path) = match letter.strip_suffix('b') {
+                Some(letter) => (letter, Path::Behind),
+                None => (letter, Path::Clear),
+            };
+            let status = if letter == "x" { Status::Critical } else { Status::Ok };
+            let (next, new) = step(&rules, &now, &result(status, NOW), path, NOW);
+            shown.push(written(&next).replace("critical ", "").replace(" confirmed", ""));
+            changes.extend(new);
+            now = next;
+        }
+        assert_eq!(shown.join(", "), states, "{line}");
+        changes.retain(|change| *change != Change::Attempt);
+        assert_eq!(logged(&changes), told, "{line}");
+        rows += 1;
+    }
+    assert!(rows >= 5, "only {rows} rows were found");
+}
+
+#[test]
 fn a_problem_keeps_its_number_and_its_beginning_to_its_recovery() {
     let rules = rules("2");
     let mut now = State::pending();
@@ -208,6 +239,8 @@ fn a_host_becomes_unreachable_when_something_above_it_fails_after_it() {
     for (before, after, told) in [
         ("down hard 3", "unreachable hard 3 blocked", "hard_problem"),
         ("down soft 1", "unreachable soft 1 blocked", "soft_problem"),
+        ("down hard 3 acked", "unreachable hard 3 blocked", "unacked hard_problem"),
+        ("down hard 3 sticky", "unreachable hard 3 blocked sticky", "hard_problem"),
         ("up", "up", "-"),
         ("unreachable hard 3 blocked", "unreachable hard 3 blocked", "-"),
     ] {
@@ -223,10 +256,12 @@ proptest! {
         max in 1_u32..5,
         is_host: bool,
         is_volatile: bool,
+        has_window: bool,
         turns in prop::collection::vec((0_u8..4, 0_u8..3), 1..60),
     ) {
         let flapping = FlappingSpec::default();
-        let rules = Rules { is_host, attempts_max: max, is_volatile, flapping };
+        let window = has_window.then_some(max + 2);
+        let rules = Rules { is_host, attempts_max: max, window, is_volatile, flapping };
         let mut now = State::pending();
         let mut is_told = false;
         for (code, path) in turns {

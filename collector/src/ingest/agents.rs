@@ -39,8 +39,10 @@ pub struct AgentView {
     pub interval_ms: Option<u64>,
     /// The server's time less the agent's at the last report, the time on the way included.
     pub clock_offset_ms: i64,
-    /// Series in the last frame.
+    /// Series in the last reading.
     pub series: usize,
+    /// The plug-ins that its config names, and how often each is run, in milliseconds.
+    pub plugin_intervals_ms: BTreeMap<String, u64>,
     /// Frames since the start of the server.
     pub frames: u64,
     /// Frames that the agent numbered and that did not come, since the start of its run.
@@ -58,6 +60,8 @@ pub struct HostSeen {
     pub version: String,
     /// The address that it wants to be known by, or that it reports from; empty when not known.
     pub address: String,
+    /// The plug-ins that its config names, and how often each is run, in milliseconds.
+    pub plugin_intervals_ms: BTreeMap<String, u64>,
 }
 
 /// All agents by host.
@@ -92,6 +96,10 @@ impl Agents {
         self.by_host.values().map(|known| known.view.clone()).collect()
     }
 
+    pub(super) fn view(&self, host: &str) -> Option<AgentView> {
+        self.by_host.get(host).map(|known| known.view.clone())
+    }
+
     /// Notes a frame with the moment of its arrival and the offset of its clock; returns what is
     /// new about the host. Errors: another machine has the name; too many hosts.
     pub(super) fn note(
@@ -118,11 +126,16 @@ impl Agents {
             let (host, machine_id) = (host.name.clone(), before.machine_id.clone());
             return Err(IngestError::HostTaken { host, machine_id });
         }
+        // A frame of results alone says nothing of what else there is.
+        let last = before.map(|known| &known.view).filter(|_| !is_reading(frame));
+        let plugin_intervals_ms =
+            last.map_or_else(|| plugin_intervals(frame), |last| last.plugin_intervals_ms.clone());
         let seen = HostSeen {
             host: host.name.clone(),
             os: host.os.clone(),
             version: host.agent_version.clone(),
             address: host.address.clone().unwrap_or_else(|| agent.address.clone()),
+            plugin_intervals_ms: plugin_intervals_ms.clone(),
         };
         let newest = frame.batch.samples.iter().map(|sample| sample.at).max();
         let newest_before = before.and_then(|known| known.view.newest_sample);
@@ -139,13 +152,16 @@ impl Agents {
             newest_sample: newest.max(newest_before),
             interval_ms: frame.batch.interval.map(|interval| interval.as_millis() as u64),
             clock_offset_ms,
-            series: series_count(frame),
+            series: last.map_or_else(|| series_count(frame), |last| last.series),
+            plugin_intervals_ms,
             frames: before.map_or(0, |known| known.view.frames) + 1,
             frames_missing: 0,
         };
         let is_new = before.is_none_or(|known| {
             let known = &known.view;
-            (&known.os, &known.version, &known.address) != (&view.os, &view.version, &view.address)
+            let plugins = &known.plugin_intervals_ms;
+            (&known.os, &known.version, &known.address, plugins)
+                != (&view.os, &view.version, &view.address, &view.plugin_intervals_ms)
         });
         self.keep(view, frame);
         Ok(is_new.then_some(seen))
@@ -172,6 +188,26 @@ impl Agents {
         let host = view.host.clone();
         self.by_host.insert(host, Known { view, run, frames_of_run, first_of_run, last_of_run });
     }
+}
+
+/// Tells whether a frame holds more than results and what the server added.
+fn is_reading(frame: &Frame) -> bool {
+    frame.batch.samples.iter().any(|sample| sample.labels.name() != super::CLOCK_OFFSET)
+}
+
+/// The series by which an agent tells which plug-ins it runs.
+const PLUGIN_INTERVAL: &str = "noroshi_agent_plugin_interval_seconds";
+
+/// Returns the plug-ins that a reading tells of.
+fn plugin_intervals(frame: &Frame) -> BTreeMap<String, u64> {
+    let told = frame.batch.samples.iter().filter(|sample| {
+        sample.labels.name() == PLUGIN_INTERVAL && sample.value.is_finite() && sample.value > 0.0
+    });
+    told.filter_map(|sample| {
+        let name = sample.labels.get("plugin")?;
+        Some((name.to_owned(), (sample.value * 1000.0) as u64))
+    })
+    .collect()
 }
 
 /// Returns how many series a frame has.

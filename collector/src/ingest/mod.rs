@@ -1,6 +1,7 @@
 //! Takes what agents send: `agent/PROTOCOL.md` from the server's side.
 
 mod agents;
+mod plugins;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -9,11 +10,13 @@ use noroshi_model::frame::{self, Frame};
 use noroshi_model::{Clock, Kind, Labels, MetricMeta, Refused, Sample, Sink, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use agents::Agents;
+use plugins::Plugins;
 
 pub use agents::{AgentView, HostSeen};
+pub use plugins::HostResults;
 
 /// How many sightings wait for whoever listens. Full: the oldest is dropped; the host is seen
 /// again after the next restart of its agent at the latest.
@@ -43,6 +46,8 @@ pub struct Limits {
     pub samples_max: usize,
     /// Most series of one host in one frame.
     pub series_max: usize,
+    /// Most results of plug-ins in one frame.
+    pub results_max: usize,
     /// Most hosts that are remembered.
     pub hosts_max: usize,
 }
@@ -54,13 +59,14 @@ impl Default for Limits {
             decoded_bytes_max: frame::DECODED_BYTES_MAX,
             samples_max: 200_000,
             series_max: 50_000,
+            results_max: 1000,
             hosts_max: 20_000,
         }
     }
 }
 
 /// What became of a body's samples; the answer to the agent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Receipt {
     /// Samples that are durable.
     pub accepted: usize,
@@ -70,6 +76,9 @@ pub struct Receipt {
     pub in_future: usize,
     /// Samples of series for which there is no room.
     pub over_budget: usize,
+    /// Names of plug-ins of the agent's config that it is asked to run at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub run: Vec<String>,
 }
 
 /// Why a body was not taken.
@@ -102,7 +111,7 @@ pub enum IngestError {
     TooMany {
         /// The host.
         host: String,
-        /// `samples` or `series`.
+        /// `samples`, `series` or `results`.
         what: &'static str,
         /// How many it sends.
         count: usize,
@@ -165,6 +174,7 @@ pub struct Ingest {
     limits: Limits,
     agents: Mutex<Agents>,
     seen: broadcast::Sender<HostSeen>,
+    plugins: Plugins,
 }
 
 impl Ingest {
@@ -177,7 +187,8 @@ impl Ingest {
     pub fn with_limits(clock: Arc<dyn Clock>, sink: Arc<dyn Sink>, limits: Limits) -> Arc<Self> {
         let (seen, _) = broadcast::channel(SEEN_QUEUE);
         let agents = Mutex::new(Agents::new(limits.hosts_max));
-        Arc::new(Self { clock, sink, limits, agents, seen })
+        let plugins = Plugins::default();
+        Arc::new(Self { clock, sink, limits, agents, seen, plugins })
     }
 
     /// Keeps a name for the server itself: frames of a host of that name are refused.
@@ -213,6 +224,8 @@ impl Ingest {
                 let mut agents = self.agents.lock();
                 agents.note(agent, &frame, (received_at, offset_ms))?
             };
+            let results = std::mem::take(&mut frame.results);
+            let host = std::mem::take(&mut frame.host.name);
             let taken = self.sink.submit(frame.batch).await.map_err(IngestError::Refused)?;
             receipt.accepted += taken.stored;
             receipt.too_old += taken.too_old;
@@ -223,13 +236,35 @@ impl Ingest {
             {
                 tracing::debug!("nobody wants to know which hosts report");
             }
+            self.plugins.deliver(&host, results).await;
+            if index == last {
+                receipt.run = self.plugins.take_asked(&host);
+            }
         }
         Ok(receipt)
+    }
+
+    /// Returns the results of plug-ins that agents run, from now on; the last caller gets them.
+    ///
+    /// A body is acknowledged when the receiver has said of each that it is done.
+    pub fn results(&self) -> mpsc::Receiver<HostResults> {
+        self.plugins.results()
+    }
+
+    /// Asks the agent of `host` for a run of the plug-in `plugin`, in the answer to what it sends
+    /// next. It runs what its own config names so, and nothing else.
+    pub fn ask(&self, host: &str, plugin: &str) {
+        self.plugins.ask(host, plugin);
     }
 
     /// Returns the agents that have reported since the start, ordered by host.
     pub fn agents(&self) -> Vec<AgentView> {
         self.agents.lock().views()
+    }
+
+    /// Returns the agent of one host; `None` when it has not reported since the start.
+    pub fn agent(&self, host: &str) -> Option<AgentView> {
+        self.agents.lock().view(host)
     }
 
     /// Tells of each host that reports for the first time since the start, or otherwise than
@@ -265,6 +300,10 @@ impl Ingest {
         let samples = frame.batch.samples.len();
         if samples > self.limits.samples_max {
             return too_many("samples", samples, self.limits.samples_max);
+        }
+        let results = frame.results.len();
+        if results > self.limits.results_max {
+            return too_many("results", results, self.limits.results_max);
         }
         let series = agents::series_count(frame);
         if series > self.limits.series_max {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use noroshi_model::frame::{HostIdentity, encode, encode_body};
+use noroshi_model::frame::{HostIdentity, PluginResult, encode, encode_body};
 use noroshi_model::seam::{Accepted, ManualClock};
-use noroshi_model::{Batch, BoxFuture};
+use noroshi_model::{Batch, BoxFuture, Status};
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn frame(host: &str, sequence: u64, series: usize) -> Frame {
         agent_version: "0.1.0".to_owned(),
         ..HostIdentity::default()
     };
-    Frame { host, run: 7, sequence, batch }
+    Frame { host, run: 7, sequence, batch, results: Vec::new() }
 }
 
 /// A body sent 250 ms before now.
@@ -155,6 +155,51 @@ async fn the_server_keeps_its_own_name() {
     stage.send(&[frame("web1", 1, 1)]).await.unwrap();
 }
 
+fn raid(seconds: i64) -> PluginResult {
+    PluginResult {
+        name: "raid".to_owned(),
+        at: Timestamp::from_secs(seconds),
+        run_time: Duration::from_millis(5),
+        status: Status::Critical,
+        output: "degraded".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn results_are_acknowledged_when_they_are_done_and_requests_come_back() {
+    let stage = stage(Limits::default());
+    let mut results = stage.ingest.results();
+    let mut whole = frame("web1", 1, 1);
+    let told = [("__name__", "noroshi_agent_plugin_interval_seconds"), ("plugin", "raid")];
+    whole.batch.samples.push(Sample { labels: Labels::new(told), at: NOW, value: 60.0 });
+    whole.results = vec![raid(1), raid(2)];
+    stage.ingest.ask("web1", "raid");
+    stage.ingest.ask("web2", "other");
+    let bodies = [whole];
+    let mut sending = std::pin::pin!(stage.send(&bodies));
+    let of_host = tokio::select! {
+        _ = &mut sending => panic!("acknowledged before it was done"),
+        of_host = results.recv() => of_host.unwrap(),
+    };
+    assert_eq!((of_host.host.as_str(), of_host.results.len()), ("web1", 2));
+    // The host is known with its plug-ins before its results are.
+    let plugins = std::collections::BTreeMap::from([("raid".to_owned(), 60_000)]);
+    assert_eq!(stage.ingest.agent("web1").unwrap().plugin_intervals_ms, plugins);
+    of_host.done.send(()).unwrap();
+    let receipt = sending.await.unwrap();
+    assert_eq!((receipt.accepted, receipt.run), (3, vec!["raid".to_owned()]));
+
+    // Asked for once; and results alone do not mean that all else is gone.
+    let mut alone = frame("web1", 2, 0);
+    alone.results = vec![raid(3)];
+    drop(results);
+    assert!(stage.send(&[alone]).await.unwrap().run.is_empty());
+    let agent = stage.ingest.agent("web1").unwrap();
+    assert_eq!((agent.plugin_intervals_ms, agent.series), (plugins, 2));
+    stage.send(&[frame("web1", 3, 1)]).await.unwrap();
+    assert!(stage.ingest.agent("web1").unwrap().plugin_intervals_ms.is_empty());
+}
+
 #[tokio::test]
 async fn every_bound_is_kept() {
     let limits = Limits {
@@ -162,12 +207,16 @@ async fn every_bound_is_kept() {
         decoded_bytes_max: 16_384,
         samples_max: 20,
         series_max: 10,
+        results_max: 1,
         hosts_max: 2,
     };
     let stage = stage(limits);
     let fail = async |frames: &[Frame]| stage.send(frames).await.unwrap_err().to_string();
     assert!(fail(&[frame("web1", 1, 11)]).await.contains("web1 sends 11 series"));
     assert!(fail(&[frame("web1", 1, 21)]).await.contains("web1 sends 21 samples"));
+    let mut chatty = frame("web1", 1, 1);
+    chatty.results = vec![raid(1), raid(2)];
+    assert!(fail(&[chatty]).await.contains("web1 sends 2 results"));
     let name = "a/b";
     assert!(fail(&[frame(name, 1, 1)]).await.contains("is no name of a host"));
     let long = "x".repeat(254);

@@ -97,6 +97,9 @@ async fn series_that_vanish_and_targets_that_fail_become_unknown() {
     server.page.lock().status = 500;
     stage.shelf.wait("a unknown", ends_unknown(r#"a{instance="web1",job="x"}"#)).await;
     stage.shelf.wait("up 0", has(r#"up{instance="web1",job="x"}"#, 0.0)).await;
+    // Once: the moment of the mark tells since when nothing is known.
+    let batches = stage.shelf.wait_more(2).await;
+    assert_eq!(value(batches.last().unwrap(), r#"a{instance="web1",job="x"}"#), None);
     let status = &stage.collector.status()[0];
     assert_eq!((status.failure, status.samples), (Some("status"), 0));
     assert!(status.last_success.is_some() && status.failures >= 1);

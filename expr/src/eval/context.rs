@@ -6,7 +6,7 @@ use std::time::Instant;
 use noroshi_model::SeriesSource;
 
 use crate::ast::{At, When};
-use crate::engine::{EngineLimits, EvalError};
+use crate::engine::{Absence, EngineLimits, EvalError, Evaluated, Value};
 
 /// How many warnings a result carries at most; more of them tell nothing new.
 const WARNINGS_MAX: usize = 20;
@@ -124,7 +124,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    pub(crate) fn into_warnings(self) -> Vec<String> {
-        self.warnings.into_inner()
+    /// Ends the evaluation.
+    pub(crate) fn into_evaluated(self, value: Value, absence: Absence) -> Evaluated {
+        let samples_read = self.loaded.get();
+        Evaluated { value, warnings: self.warnings.into_inner(), absence, samples_read }
     }
 }

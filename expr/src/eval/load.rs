@@ -24,6 +24,13 @@ pub(crate) enum Need {
 /// row is less than a thousandth of the window.
 const LONG_WINDOW: i64 = 7 * 86_400_000;
 
+/// Rows that a window of an instant query holds at least, unless only coarser ones are left.
+///
+/// Rows and samples give slightly different rates (samples are extrapolated). Were rows taken
+/// wherever they fit, a window of five minutes would be computed in one way at full minutes and in
+/// another between them. 360 samples of 10 s, an hour, cost nothing.
+const ROWS_MIN: i64 = 360;
+
 /// One series, oldest value first.
 #[derive(Clone, Debug)]
 pub(crate) struct Points {
@@ -113,7 +120,7 @@ impl Context<'_> {
 /// Returns the longest step of an archive that may answer, in milliseconds; 0 for samples only.
 ///
 /// Several moments: their distance. One moment: what divides both borders of the window, so that
-/// the answer stays exact; a very long window gives up that exactness.
+/// the answer stays exact, and [`ROWS_MIN`]; a very long window gives up that exactness.
 fn coarsest(moments: &Grid, window: i64, need: Need) -> i64 {
     let is_one_moment = moments.count <= 1 || moments.step == 0;
     match need {
@@ -122,7 +129,11 @@ fn coarsest(moments: &Grid, window: i64, need: Need) -> i64 {
         Need::Newest | Need::Rows if !is_one_moment => moments.step,
         _ => {
             let exact = common_divisor(moments.start, window);
-            if window >= LONG_WINDOW { exact.max(window / 1000) } else { exact }
+            if window >= LONG_WINDOW {
+                exact.max(window / 1000)
+            } else {
+                exact.min(window / ROWS_MIN).max(1)
+            }
         }
     }
 }

@@ -35,7 +35,12 @@ impl Writer {
 
     /// Writes length and UTF-8; what is too long is cut.
     pub(super) fn text(&mut self, text: &str) {
-        let cut = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+        self.long_text(text, TEXT_BYTES_MAX);
+    }
+
+    /// Writes length and UTF-8 of a text that may be longer; what is too long is cut.
+    pub(super) fn long_text(&mut self, text: &str, bytes_max: usize) {
+        let cut = &text[..text.floor_char_boundary(bytes_max)];
         self.varint(cut.len() as u64);
         self.bytes.extend_from_slice(cut.as_bytes());
     }

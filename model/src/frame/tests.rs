@@ -16,6 +16,7 @@ fn frame_of_version_1() -> Frame {
     let load = [("__name__", "node_load1")];
     let idle = [("__name__", "node_cpu_seconds_total"), ("cpu", "0"), ("mode", "idle")];
     Frame {
+        results: Vec::new(),
         host: HostIdentity {
             name: "web1".into(),
             machine_id: "m1".into(),
@@ -81,6 +82,63 @@ fn a_frame_of_version_1_is_read_and_written_byte_for_byte() {
     assert_eq!(encode(&frame_of_version_1()), bytes);
     bytes.extend(bytes.clone());
     assert_eq!(decode_all(&bytes).unwrap().len(), 2);
+}
+
+/// What follows the samples in version 2, as PROTOCOL.md draws it.
+const RESULTS_OF_VERSION_2: &[&[u8]] = &[
+    b"\x01",            // one result
+    b"\x04raid",        // its name
+    b"\xa0\x9c\x01",    // at 10,000
+    b"\xdc\x0b",        // 1500 ms
+    b"\x02",            // critical
+    b"\x0bdegraded|a=", // 11 bytes of output
+];
+
+fn frame_of_version_2() -> Frame {
+    let raid = PluginResult {
+        name: "raid".to_owned(),
+        at: Timestamp::from_millis(10_000),
+        run_time: Duration::from_millis(1500),
+        status: crate::Status::Critical,
+        output: "degraded|a=".to_owned(),
+    };
+    Frame { results: vec![raid], ..frame_of_version_1() }
+}
+
+#[test]
+fn a_frame_with_results_is_of_version_2_and_ends_with_them() {
+    let mut bytes = BYTES_OF_VERSION_1.concat();
+    bytes[4] = 2;
+    bytes.extend(RESULTS_OF_VERSION_2.concat());
+    let length = (bytes.len() - 9) as u32;
+    bytes[5..9].copy_from_slice(&length.to_le_bytes());
+    assert_eq!(encode(&frame_of_version_2()), bytes);
+    let read = decode_all(&bytes).unwrap().remove(0);
+    assert_eq!(read.results, frame_of_version_2().results);
+    assert_eq!(bits(&read), bits(&frame_of_version_2()));
+}
+
+#[test]
+fn damage_in_results_is_named_and_long_output_is_cut() {
+    let error_with = |part: usize, bytes: &[u8]| {
+        let mut parts = RESULTS_OF_VERSION_2.to_vec();
+        parts[part] = bytes;
+        result::decode(&mut Reader::new(&parts.concat())).unwrap_err()
+    };
+    let malformed = |part| FrameError::Malformed { part };
+    assert_eq!(error_with(1, b"\0"), malformed("plug-in name"));
+    assert_eq!(error_with(1, b"\x02a\n"), malformed("plug-in name"));
+    assert_eq!(error_with(4, b"\x04"), malformed("status"));
+    assert_eq!(error_with(5, b"\x01\xff"), malformed("output"));
+    assert_eq!(error_with(5, b"\x05abc"), FrameError::Truncated { part: "output" });
+    let too_long = FrameError::TooLarge { part: "bytes of output", found: 65_537, max: 65_536 };
+    assert_eq!(error_with(5, b"\x81\x80\x04"), too_long);
+    assert!(matches!(error_with(0, b"\xff\xff\x03"), FrameError::Truncated { .. }));
+
+    let mut long = frame_of_version_2();
+    long.results[0].output = "é".repeat(40_000);
+    let read = decode_all(&encode(&long)).unwrap().remove(0);
+    assert_eq!(read.results[0].output, "é".repeat(32_768));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::cli::ServerArgs;
 use crate::cli::client::Client;
 use crate::cli::keep::{OpenFolder, server};
+use crate::cli::show;
 
 /// `noroshi import rrd`.
 #[derive(Args, Debug)]
@@ -89,7 +90,7 @@ pub(super) fn run(args: &RrdArgs) -> anyhow::Result<ExitCode> {
         let taken = dump_of(file).and_then(|dump| target.take(&dump, &labels_of(args, file)));
         match taken {
             Ok(report) => {
-                println!("{}: {} rows", file.display(), report.rows);
+                show::line(format_args!("{}: {} rows", file.display(), report.rows));
                 total.rows += report.rows;
                 total.refused += report.refused;
             }
@@ -104,9 +105,12 @@ pub(super) fn run(args: &RrdArgs) -> anyhow::Result<ExitCode> {
     {
         bail!("the rows are not on the disk: is it full?");
     }
-    println!("{} rows taken in", total.rows);
+    show::line(format_args!("{} rows taken in", total.rows));
     if total.refused > 0 {
-        println!("{} rows are older than the longest archive reaches back", total.refused);
+        show::line(format_args!(
+            "{} rows are older than the longest archive reaches back",
+            total.refused
+        ));
     }
     if failed > 0 {
         bail!("{failed} of {} files could not be taken in", args.files.len());

@@ -6,6 +6,7 @@ mod board;
 mod body;
 mod collection;
 mod keeping;
+mod language;
 mod people;
 mod query;
 mod telling;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
         account::routes(),
         board::routes(),
         query::routes(),
+        language::routes(),
         actions::routes(),
         telling::routes(),
         collection::routes(),

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use noroshi_expr::{Evaluated, RangeSeries, Value as Answer};
+use noroshi_expr::{Absence, Evaluated, RangeSeries, Value as Answer};
 use noroshi_model::{Timestamp, time};
 use serde_json::json;
 
@@ -45,7 +45,7 @@ async fn query(
     let arguments = arguments?;
     let at = arguments.time("time")?.unwrap_or_else(|| app.deps.clock.now());
     let text = arguments.needed("expr")?;
-    let Evaluated { value, warnings, absence } =
+    let Evaluated { value, warnings, absence, .. } =
         queries::instant(&app, text, at, Wishes::default()).await?;
     let (kind, result) = match value {
         Answer::Scalar { at, value } => ("scalar", json!({ "at": at, "value": known(value) })),
@@ -64,6 +64,10 @@ async fn query(
     };
     let body = json!({
         "type": kind, "result": result, "warnings": warnings, "absence": absence.as_str(),
+        "silent_since": match absence {
+            Absence::SilentSince(since) => Some(since),
+            _ => None,
+        },
     });
     Ok(Json(body).into_response())
 }
@@ -143,7 +147,6 @@ fn write_column(
 mod tests {
     use std::time::Duration;
 
-    use noroshi_expr::Absence;
     use noroshi_model::Labels;
 
     use super::*;
@@ -157,7 +160,8 @@ mod tests {
         };
         let value = Answer::Matrix(vec![series]);
         let warnings = vec!["about".to_owned()];
-        let evaluated = Evaluated { value, warnings, absence: Absence::None };
+        let absence = Absence::None;
+        let evaluated = Evaluated { value, warnings, absence, samples_read: 3 };
         let span = Span {
             start: Timestamp::from_millis(1000),
             end: Timestamp::from_millis(5500),

@@ -54,7 +54,13 @@ impl IntoResponse for Failure {
             ErrorType::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             ErrorType::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),
         };
-        let body = json!({ "status": "error", "errorType": name, "error": self.message });
+        let body = Envelope::<()> {
+            status: "error",
+            data: None,
+            error_type: Some(name),
+            error: Some(&self.message),
+            warnings: &[],
+        };
         (status, axum::Json(body)).into_response()
     }
 }
@@ -119,17 +125,32 @@ impl From<ApiError> for Failure {
     }
 }
 
+/// An answer with its fields in Prometheus' order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a, T> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
 /// Answers with data that serde writes.
 pub(crate) fn success(data: impl Serialize, warnings: &[String]) -> Response {
-    let mut body = json!({ "status": "success" });
-    match serde_json::to_value(data) {
-        Ok(data) => body["data"] = data,
-        Err(error) => return ApiError::internal("cannot write an answer", &error).into_response(),
+    let (error_type, error) = (None, None);
+    let body = Envelope { status: "success", data: Some(data), error_type, error, warnings };
+    match serde_json::to_vec(&body) {
+        Ok(body) => {
+            let mime = HeaderValue::from_static("application/json");
+            ([(header::CONTENT_TYPE, mime)], body).into_response()
+        }
+        Err(error) => ApiError::internal("cannot write an answer", &error).into_response(),
     }
-    if !warnings.is_empty() {
-        body["warnings"] = warnings.into();
-    }
-    axum::Json(body).into_response()
 }
 
 /// Answers with the result of a query.
@@ -138,10 +159,19 @@ pub(crate) fn success(data: impl Serialize, warnings: &[String]) -> Response {
 /// values would allocate.
 ///
 /// `at` is the moment of a text, which has none itself.
-pub(crate) fn result(value: &Value, at: Timestamp, warnings: &[String]) -> Response {
+pub(crate) fn result(
+    value: &Value,
+    at: Timestamp,
+    warnings: &[String],
+    stats: Option<&serde_json::Value>,
+) -> Response {
     let mut body = String::with_capacity(256);
     body.push_str(r#"{"status":"success","data":"#);
     write_value(&mut body, value, at);
+    if let Some(stats) = stats {
+        body.pop();
+        body.push_str(&format!(r#","stats":{stats}}}"#));
+    }
     body.push('}');
     if !warnings.is_empty() {
         body.pop();

@@ -2,7 +2,7 @@
 //!
 //! Shapes, error types and codes are those of Prometheus 3, `docs/querying/api.md` and
 //! `web/api/v1/api.go`. Left out: what belongs to a server that scrapes (targets, TSDB
-//! administration), and `format_query` and `parse_query`, which only Prometheus' own pages use.
+//! administration), and `parse_query`, which only Prometheus' own pages use.
 
 mod answer;
 mod names;

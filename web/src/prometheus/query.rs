@@ -1,11 +1,13 @@
-//! `query`, `query_range`, `query_exemplars`.
+//! `query`, `query_range`, `query_exemplars`, `format_query`.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use noroshi_expr::{EvalError, Value as Answer};
+use noroshi_expr::{EvalError, Evaluated, Value as Answer};
 use noroshi_model::Timestamp;
+use serde_json::{Value as Document, json};
+use tokio::time::Instant;
 
 use super::answer::{Failure, result, success};
 use crate::app::App;
@@ -38,6 +40,13 @@ pub(super) fn routes() -> Vec<Route> {
             .takes("end", Value::Time, "not looked at")
             .answer(Body::Json("PrometheusAnswer"))
     };
+    let format = |route: Route| {
+        route
+            .summary("Writes an expression as it is usually written")
+            .needs("query", Value::Text, "an expression")
+            .answer(Body::Json("PrometheusAnswer"))
+    };
+    const FORMAT: &str = "/prometheus/api/v1/format_query";
     const QUERY: &str = "/prometheus/api/v1/query";
     const RANGE: &str = "/prometheus/api/v1/query_range";
     const EXEMPLARS: &str = "/prometheus/api/v1/query_exemplars";
@@ -48,6 +57,8 @@ pub(super) fn routes() -> Vec<Route> {
         range(Route::post(RANGE, Access::Viewer, query_range).request(Body::Form)),
         exemplars(Route::get(EXEMPLARS, Access::Viewer, query_exemplars)),
         exemplars(Route::post(EXEMPLARS, Access::Viewer, query_exemplars).request(Body::Form)),
+        format(Route::get(FORMAT, Access::Viewer, format_query)),
+        format(Route::post(FORMAT, Access::Viewer, format_query).request(Body::Form)),
     ]
 }
 
@@ -56,6 +67,7 @@ fn common(route: Route) -> Route {
         .needs("query", Value::Text, "PromQL")
         .takes("timeout", Value::Duration, "give up after this; the server's limit if longer")
         .takes("limit", Value::Integer, "at most this many series; 0: all")
+        .takes("stats", Value::Text, "`all`: with what the evaluation took")
         .takes("lookback_delta", Value::Duration, "how old a sample may be; 5 minutes if not given")
         .answer(Body::Json("PrometheusAnswer"))
 }
@@ -117,9 +129,11 @@ async fn query(
     let at = arguments.time("time")?.unwrap_or_else(|| app.deps.clock.now());
     let wishes = wishes(&arguments)?;
     let text = arguments.text("query").unwrap_or_default();
+    let began = Instant::now();
     let mut evaluated = queries::instant(&app, text, at, wishes).await?;
+    let stats = stats(&arguments, began, &evaluated);
     cut(&mut evaluated.value, &mut evaluated.warnings, &arguments)?;
-    Ok(result(&evaluated.value, at, &evaluated.warnings))
+    Ok(result(&evaluated.value, at, &evaluated.warnings, stats.as_ref()))
 }
 
 async fn query_range(
@@ -142,12 +156,39 @@ async fn query_range(
     })?;
     let wishes = wishes(&arguments)?;
     let text = arguments.text("query").unwrap_or_default().to_owned();
+    let began = Instant::now();
     let evaluated = queries::range(&app, &[text], span, wishes).await?;
     let Some(mut evaluated) = evaluated.into_iter().next() else {
         return Err(Failure::bad_parameter("query", "it is missing"));
     };
+    let stats = stats(&arguments, began, &evaluated);
     cut(&mut evaluated.value, &mut evaluated.warnings, &arguments)?;
-    Ok(result(&evaluated.value, end, &evaluated.warnings))
+    Ok(result(&evaluated.value, end, &evaluated.warnings, stats.as_ref()))
+}
+
+/// Returns what a query took, when that is asked for (`util/stats/query_stats.go`).
+///
+/// The whole time counts as evaluation: waiting for a place is part of it.
+fn stats(arguments: &Arguments, began: Instant, evaluated: &Evaluated) -> Option<Document> {
+    arguments.text("stats")?;
+    let seconds = began.elapsed().as_secs_f64();
+    let samples = evaluated.samples_read;
+    Some(json!({
+        "timings": {
+            "evalTotalTime": seconds,
+            "resultSortTime": 0,
+            "queryPreparationTime": 0,
+            "innerEvalTime": seconds,
+            "execQueueTime": 0,
+            "execTotalTime": seconds,
+        },
+        "samples": { "totalQueryableSamples": samples, "peakSamples": samples },
+    }))
+}
+
+async fn format_query(arguments: Result<Arguments, ArgumentError>) -> Result<Response, Failure> {
+    let expr = noroshi_expr::parse(arguments?.text("query").unwrap_or_default())?;
+    Ok(success(expr.to_string(), &[]))
 }
 
 async fn query_exemplars(arguments: Result<Arguments, ArgumentError>) -> Result<Response, Failure> {

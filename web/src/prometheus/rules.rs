@@ -20,6 +20,8 @@ use crate::route::{Access, Body, Route, Value};
 /// The version of Prometheus whose API this is: clients choose their requests by it (Grafana asks
 /// for labels with `match[]` from 2.24 on, and for UTF-8 names from 3.0 on).
 const VERSION: &str = "3.0.0";
+/// The file in which Prometheus would have the rules.
+const FILE: &str = "noroshi";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -28,6 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes("type", Value::Text, "`alert` or `record`; there are no recording rules")
             .takes("rule_name[]", Value::Texts, "only these checks")
             .takes("rule_group[]", Value::Texts, "only these hosts")
+            .takes("file[]", Value::Texts, "only these files; the only one is `noroshi`")
             .takes("exclude_alerts", Value::Text, "`true`: leave the alerts out")
             .answer(Body::Json("PrometheusAnswer")),
         Route::get("/prometheus/api/v1/alerts", Access::Viewer, alerts)
@@ -112,7 +115,8 @@ async fn rules(
         let wants = |name: &str, value: &str| {
             arguments.all(name).next().is_none() || arguments.all(name).any(|one| one == value)
         };
-        let hosts = worker.deps.checks.hosts().into_iter().filter(|_| has_alerting);
+        let is_any = has_alerting && wants("file[]", FILE);
+        let hosts = worker.deps.checks.hosts().into_iter().filter(|_| is_any);
         let groups = hosts.filter(|host| wants("rule_group[]", &host.name)).filter_map(|host| {
             let mut checks = worker.deps.checks.checks_of(&host.name);
             checks.retain(|check| check.expr.is_some() && wants("rule_name[]", &title(check)));
@@ -128,7 +132,7 @@ fn group(name: String, checks: &[CheckView], has_alerts: bool) -> Option<Group> 
     let interval = checks.iter().map(|check| check.interval_ms).min()?;
     Some(Group {
         name,
-        file: "noroshi",
+        file: FILE,
         interval: interval as f64 / 1e3,
         limit: 0,
         evaluation_time: checks.iter().map(|check| check.run_time_ms).sum::<f64>() / 1e3,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use noroshi_expr::{Expr, When};
-use noroshi_model::{Kind, Labels, Matcher, MetricMeta, SeriesSource, Timestamp};
+use noroshi_model::{Kind, Labels, Matcher, MetricMeta, SelectError, SeriesSource, Timestamp};
 use serde::Serialize;
 
 use super::answer::{Failure, success};
@@ -55,7 +55,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/prometheus/api/v1/metadata", Access::Viewer, metadata)
             .summary("Kinds, units and meanings of metrics")
             .takes("metric", Value::Text, "only this metric")
-            .takes("limit", Value::Integer, LIMIT_HELP)
+            .takes("limit", Value::Integer, "at most this many metrics")
+            .takes("limit_per_metric", Value::Integer, "at most this many entries of each; one is")
             .answer(Body::Json("PrometheusAnswer")),
     ]
 }
@@ -78,12 +79,6 @@ impl Wanted {
             .map(selector)
             .collect::<Result<Vec<Vec<Matcher>>, Failure>>()?;
         let (start, end) = (arguments.time("start")?, arguments.time("end")?);
-        if let (Some(start), Some(end)) = (start, end)
-            && end < start
-        {
-            let message = "end timestamp must not be before start time";
-            return Err(Failure::bad_parameter("end", message));
-        }
         Ok(Self {
             selectors,
             has_span: start.is_some() || end.is_some(),
@@ -103,6 +98,22 @@ impl Wanted {
         }
         Ok(found)
     }
+
+    /// Returns what is found for all selectors together, or for all series when there is none.
+    fn union(
+        &self,
+        find: &dyn Fn(&[Matcher], usize) -> Result<Vec<String>, SelectError>,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let more = self.limit + 1;
+        if self.selectors.is_empty() {
+            return Ok(find(&[], more)?.into_iter().collect());
+        }
+        let mut found = BTreeSet::new();
+        for matchers in &self.selectors {
+            found.extend(find(matchers, more)?);
+        }
+        Ok(found)
+    }
 }
 
 /// Reads a selector: conditions on labels, without a moment.
@@ -116,7 +127,10 @@ fn selector(text: &str) -> Result<Vec<Matcher>, Failure> {
 }
 
 fn limit(arguments: &Arguments) -> Result<usize, Failure> {
-    let limit = arguments.integer("limit")?.unwrap_or(0) as usize;
+    let limit = arguments.text("limit").map(str::parse::<i64>).transpose();
+    let limit = limit.map_err(|_| Failure::bad_parameter("limit", "it is no whole number"))?;
+    let limit = usize::try_from(limit.unwrap_or(0))
+        .map_err(|_| Failure::bad_parameter("limit", "limit must be non-negative"))?;
     Ok(if limit == 0 { ANSWER_MAX } else { limit.min(ANSWER_MAX) })
 }
 
@@ -164,21 +178,12 @@ async fn label_names(
 }
 
 fn names(wanted: &Wanted, source: &dyn SeriesSource) -> Result<BTreeSet<String>, Failure> {
-    let more = wanted.limit + 1;
-    if wanted.selectors.is_empty() {
-        return Ok(source.label_names(&[], more)?.into_iter().collect());
-    }
-    let mut found = BTreeSet::new();
-    if wanted.has_span {
-        for labels in wanted.series(source)? {
-            found.extend(labels.iter().map(|(name, _)| name.to_owned()));
+    wanted.union(&|matchers, limit| {
+        if wanted.has_span {
+            return source.label_names_within(matchers, (wanted.after, wanted.until), limit);
         }
-    } else {
-        for matchers in &wanted.selectors {
-            found.extend(source.label_names(matchers, more)?);
-        }
-    }
-    Ok(found)
+        source.label_names(matchers, limit)
+    })
 }
 
 async fn label_values(
@@ -202,21 +207,12 @@ fn values(
     wanted: &Wanted,
     source: &dyn SeriesSource,
 ) -> Result<BTreeSet<String>, Failure> {
-    let more = wanted.limit + 1;
-    if wanted.selectors.is_empty() {
-        return Ok(source.label_values(name, &[], more)?.into_iter().collect());
-    }
-    let mut found = BTreeSet::new();
-    if wanted.has_span {
-        for labels in wanted.series(source)? {
-            found.extend(labels.get(name).map(str::to_owned));
+    wanted.union(&|matchers, limit| {
+        if wanted.has_span {
+            return source.label_values_within(name, matchers, (wanted.after, wanted.until), limit);
         }
-    } else {
-        for matchers in &wanted.selectors {
-            found.extend(source.label_values(name, matchers, more)?);
-        }
-    }
-    Ok(found)
+        source.label_values(name, matchers, limit)
+    })
 }
 
 /// What is known about a metric, as Prometheus shows it.
@@ -246,7 +242,14 @@ async fn metadata(
     arguments: Result<Arguments, ArgumentError>,
 ) -> Result<Response, Failure> {
     let arguments = arguments?;
-    let limit = limit(&arguments)?;
+    // Without the meaning that 0 has elsewhere (`web/api/v1/api.go`, `metricMetadata`).
+    let number = |name: &str| {
+        let bad = |_| Failure::bad_data(format!("{name} must be a number"));
+        arguments.text(name).map(str::parse::<i64>).transpose().map_err(bad)
+    };
+    let at_most = |limit: Option<i64>| limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = at_most(number("limit")?).unwrap_or(ANSWER_MAX).min(ANSWER_MAX);
+    let each = at_most(number("limit_per_metric")?).filter(|each| *each > 0).unwrap_or(1);
     let metric = arguments.text("metric").map(str::to_owned);
     let source = Arc::clone(&app.deps.series);
     let work = move || {
@@ -254,7 +257,7 @@ async fn metadata(
         let all: BTreeMap<String, Vec<Metadata>> = metas
             .into_iter()
             .take(limit)
-            .map(|meta| (meta.name.clone(), vec![meta.into()]))
+            .map(|meta| (meta.name.clone(), [meta.into()].into_iter().take(each).collect()))
             .collect();
         Ok(success(all, &[]))
     };

@@ -34,6 +34,7 @@ async fn every_answer_is_as_described() {
         ("/api/v1/check", format!("/api/v1/check?{DISK}")),
         ("/api/v1/query", "/api/v1/query?expr=node_load1".to_owned()),
         ("/api/v1/query_range", "/api/v1/query_range?expr=node_load1".to_owned()),
+        ("/api/v1/parse", "/api/v1/parse?expr=rate(".to_owned()),
         ("/api/v1/why", format!("/api/v1/why?{DISK}")),
         ("/prometheus/api/v1/query", "/prometheus/api/v1/query?query=1".to_owned()),
         (
@@ -44,6 +45,7 @@ async fn every_answer_is_as_described() {
             "/prometheus/api/v1/query_exemplars",
             "/prometheus/api/v1/query_exemplars?query=up".to_owned(),
         ),
+        ("/prometheus/api/v1/format_query", "/prometheus/api/v1/format_query?query=up".to_owned()),
         ("/prometheus/api/v1/series", "/prometheus/api/v1/series?match[]=node_load1".to_owned()),
     ];
     let mut looked_at = 0;
@@ -228,6 +230,12 @@ async fn an_empty_answer_says_why_it_is_empty() {
         house.read(&format!("/api/v1/query?expr={expr}")).await["absence"].take()
     };
     assert_eq!(absence("nothing_like_it").await, "never_known");
+    let fault = house.read("/api/v1/parse?expr=sum(%0A%20%20up").await["error"].take();
+    assert_eq!((&fault["line"], &fault["column"]), (&json!(2), &json!(5)));
+    assert_eq!(house.read("/api/v1/parse?expr=up%5B5m%5D").await["type"], "range vector");
+    let language = house.read("/api/v1/language").await;
+    let rate = language["functions"].as_array().unwrap().iter().find(|f| f["name"] == "rate");
+    assert_eq!(rate.unwrap()["signature"], "rate(v range vector) instant vector");
     assert_eq!(absence("node_load1%20%3E%20100000").await, "empty_by_comparison");
     assert_eq!(absence("node_load1").await, "none");
 }

@@ -18,7 +18,7 @@ fn body(host: &str, at: i64, value: f64) -> Vec<u8> {
     let interval = Some(Duration::from_secs(10));
     let batch = Batch { samples: vec![sample], interval, ..Batch::default() };
     let host = HostIdentity { name: host.to_owned(), ..HostIdentity::default() };
-    let frame = Frame { host, run: 1, sequence: 1, batch };
+    let frame = Frame { host, run: 1, sequence: 1, batch, results: Vec::new() };
     let packed = zstd::encode_all(encode(&frame).as_slice(), 3).unwrap();
     encode_body(Timestamp::from_secs(NOW), &packed)
 }

@@ -16,6 +16,7 @@ import type {
   Trace,
   User,
 } from "./types";
+import type { Language, MetricInfo } from "../expr/choices";
 
 /** How long a call may take, in milliseconds: longer than the server's own limit for a query. */
 const TIMEOUT_MS = 30_000;
@@ -133,9 +134,35 @@ export function query(expr: string, time?: number, signal?: AbortSignal): Promis
   return read("/api/v1/query", { expr, time }, signal);
 }
 
+/** Most names and values read for a completion. */
+const NAMES_MAX = 20_000;
+
+const names = async (path: string, selector: string): Promise<string[]> =>
+  (await read<{ data: string[] }>(`/prometheus/api/v1/${path}`, { "match[]": selector === "" ? undefined : selector, limit: NAMES_MAX })).data;
+
 /** Names of all metrics, for completion. */
-export async function metricNames(signal?: AbortSignal): Promise<string[]> {
-  return (await read<{ data: string[] }>("/prometheus/api/v1/label/__name__/values", {}, signal)).data;
+export const metricNames = (): Promise<string[]> => names("label/__name__/values", "");
+/** Names of the labels of the series that a selector finds; of all when it is empty. */
+export const labelNames = (selector: string): Promise<string[]> => names("labels", selector);
+export const labelValues = (label: string, selector: string): Promise<string[]> => names(`label/${encodeURIComponent(label)}/values`, selector);
+
+/** Kind and meaning of every metric of which they are known. */
+export async function metricMetadata(): Promise<Record<string, MetricInfo[]>> {
+  return (await read<{ data: Record<string, MetricInfo[]> }>("/prometheus/api/v1/metadata")).data;
+}
+
+/** Functions, aggregations and words of the language. */
+export const language = (): Promise<Language> => read("/api/v1/language");
+
+/** What is wrong with a text, and where: counted from 1, columns in characters. */
+export interface ExprFault {
+  message: string;
+  line: number;
+  column: number;
+}
+
+export async function exprFault(expr: string, signal?: AbortSignal): Promise<ExprFault | null> {
+  return (await read<{ error: ExprFault | null }>("/api/v1/parse", { expr }, signal)).error;
 }
 
 export interface AcknowledgeOptions {

@@ -275,6 +275,10 @@ export interface InstantAnswer {
   type: "vector" | "scalar" | "string" | "matrix";
   result: unknown;
   warnings: string[];
+  /** Why a vector is empty. */
+  absence: "none" | "never_known" | "silent" | "empty_by_comparison";
+  /** When the newest sample came, in milliseconds, if the series are known and silent. */
+  silent_since: number | null;
 }
 
 export interface Notification extends CheckId {

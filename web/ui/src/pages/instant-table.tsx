@@ -2,6 +2,7 @@
 
 import type { InstantAnswer } from "../api/types";
 import { Failure } from "../components/parts";
+import { formatMoment } from "../format/moment";
 import { nameOf } from "../graph/frame";
 
 /** Rows drawn at most. */
@@ -23,6 +24,20 @@ export function rowsOf(answer: InstantAnswer): Row[] {
     return [{ labels: {}, value: text(value) }];
   }
   return (result as { labels?: Record<string, string>; value?: unknown }[]).map(({ labels = {}, value }) => ({ labels, value: text(value) }));
+}
+
+/** Why there is nothing: three things that are easily taken for each other. */
+export function absenceText({ absence, silent_since: since }: InstantAnswer): string {
+  switch (absence) {
+    case "never_known":
+      return "No series: nothing by that name was ever heard of.";
+    case "silent":
+      return since === null ? "No series: they are known, and have no data now." : `No series: they are known, and have had no data since ${formatMoment(since)}.`;
+    case "empty_by_comparison":
+      return "No series: there is data, and the comparison holds for none of it.";
+    case "none":
+      return "No series.";
+  }
 }
 
 export function InstantTable({ title, answer }: { title: string; answer: InstantAnswer | string }) {
@@ -48,7 +63,7 @@ export function InstantTable({ title, answer }: { title: string; answer: Instant
           ))}
         </tbody>
       </table>
-      {rows.length === 0 && <p class="faint table-note">No series. Nothing known by that name has a value now.</p>}
+      {rows.length === 0 && <p class="faint table-note">{absenceText(answer)}</p>}
       {answer.warnings.map((warning) => (
         <p key={warning} class="faint table-note">
           {warning}

@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
-import { wordBefore } from "../components/expr-input";
 import { matchesText } from "../filter";
 import { csvOf } from "./explore-csv";
-import { rowsOf } from "./instant-table";
+import { absenceText, rowsOf } from "./instant-table";
 import { alertsWhen } from "./perfdata-table";
 
 test("every word of a filter must be found", () => {
@@ -23,15 +22,15 @@ test("a CSV file quotes what needs it and leaves gaps empty", () => {
 });
 
 test("values of every type are shown, unknown ones as such", () => {
-  const of = (type: "vector" | "scalar" | "string", result: unknown) => rowsOf({ type, result, warnings: [] }).map(({ value }) => value);
+  const of = (type: "vector" | "scalar" | "string", result: unknown) => rowsOf({ type, result, warnings: [], absence: "none", silent_since: null }).map(({ value }) => value);
   expect(of("vector", [{ labels: {}, at: 0, value: 1.5 }, { labels: {}, at: 0, value: null }])).toEqual(["1.5", "unknown"]);
   expect(of("scalar", { at: 0, value: 2 })).toEqual(["2"]);
   expect(of("string", "text")).toEqual(["text"]);
 });
 
-test("the word before the caret is completed", () => {
-  expect(wordBefore("rate(node_cp", 12)).toBe("node_cp");
-  expect(wordBefore("rate(node_cp", 4)).toBe("rate");
-  expect(wordBefore('up{job="no', 10)).toBe("no");
-  expect(wordBefore("5", 1)).toBe("");
+test("what is not there is told apart from what does not hold", () => {
+  const text = (absence: "never_known" | "silent" | "empty_by_comparison", since: number | null = null) => absenceText({ type: "vector", result: [], warnings: [], absence, silent_since: since });
+  expect(text("never_known")).toContain("was ever heard of");
+  expect(text("silent", 0)).toMatch(/no data since .*1970/);
+  expect(text("empty_by_comparison")).toContain("the comparison holds for none");
 });
