@@ -61,6 +61,9 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+/// Looks up names or values of the series that match, at most so many.
+type Find<'a> = dyn Fn(&[Matcher], usize) -> Result<Vec<String>, SelectError> + 'a;
+
 /// Which series are asked for.
 struct Wanted {
     /// One list of matchers a selector; empty: all series.
@@ -100,10 +103,7 @@ impl Wanted {
     }
 
     /// Returns what is found for all selectors together, or for all series when there is none.
-    fn union(
-        &self,
-        find: &dyn Fn(&[Matcher], usize) -> Result<Vec<String>, SelectError>,
-    ) -> Result<BTreeSet<String>, Failure> {
+    fn union(&self, find: &Find<'_>) -> Result<BTreeSet<String>, Failure> {
         let more = self.limit + 1;
         if self.selectors.is_empty() {
             return Ok(find(&[], more)?.into_iter().collect());
