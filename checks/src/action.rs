@@ -81,6 +81,12 @@ pub enum ActionError {
         /// What was named.
         id: CheckId,
     },
+    /// There is no host of such a group.
+    #[error("there is no group {group}")]
+    NoSuchGroup {
+        /// What was named.
+        group: String,
+    },
     /// Only problems are acknowledged.
     #[error("{id} has no problem to acknowledge")]
     NoProblem {

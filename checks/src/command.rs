@@ -2,22 +2,24 @@
 //!
 //! Source: Nagios Core `base/commands.c`; a line is `[unix time] COMMAND;argument;...`. The file is
 //! a named pipe; whoever may write to it may do all this without signing in, so it is made for its
-//! owner and group alone. Commands that switch things on and off for good are not understood: here
-//! that is configuration.
+//! owner and group alone. What switches things on and off for good is not done here: that is
+//! configuration, and the refusal says which. Hosts' groups are groups; there are no service groups.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::{CheckId, Origin, Status, Timestamp};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, chmod, mknodat};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
 use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
 use crate::checks::Checks;
+use crate::view::HostView;
 
 /// How long a line may be: a result with 64 KiB of output, and some more.
 const LINE_BYTES_MAX: usize = 72 * 1024;
@@ -35,8 +37,19 @@ pub enum Command {
     Downtime(Downtime),
     /// A downtime for each check of a host, the host itself not included.
     DowntimeOfChecks(Downtime),
+    /// A downtime for each host of a group, or for each check of each.
+    DowntimeOfGroup {
+        /// The group.
+        group: String,
+        /// The checks instead of the hosts.
+        is_of_checks: bool,
+        /// What is asked; its id stands for each.
+        asked: Downtime,
+    },
     /// The end of a downtime.
     CancelDowntime(u64),
+    /// The end of all downtimes that are so.
+    CancelDowntimes(Which),
     /// A run at once.
     Recheck(CheckId),
     /// A run of each check of a host at once.
@@ -52,6 +65,21 @@ pub enum Command {
     },
 }
 
+/// Which downtimes end: all that have everything that is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Which {
+    /// Of this host and its checks.
+    pub host: Option<String>,
+    /// Of hosts of this group and their checks.
+    pub group: Option<String>,
+    /// Of the check of this name.
+    pub check: Option<String>,
+    /// That begin then.
+    pub start: Option<Timestamp>,
+    /// That have this comment.
+    pub comment: Option<String>,
+}
+
 /// Why a line is no command.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
@@ -63,6 +91,14 @@ pub enum CommandError {
     Unknown {
         /// Its name.
         name: String,
+    },
+    /// What it would do is done otherwise here.
+    #[error("{name} is not done here: {instead}")]
+    Elsewhere {
+        /// Its name.
+        name: String,
+        /// What to do instead.
+        instead: &'static str,
     },
     /// An argument is missing or is not what it should be.
     #[error("{name}: argument {position} is missing or wrong")]
@@ -113,8 +149,29 @@ impl<'a> Arguments<'a> {
             "SCHEDULE_SVC_DOWNTIME" => Command::Downtime(this.downtime(true)?),
             "SCHEDULE_HOST_DOWNTIME" => Command::Downtime(this.downtime(false)?),
             "SCHEDULE_HOST_SVC_DOWNTIME" => Command::DowntimeOfChecks(this.downtime(false)?),
-            "SCHEDULE_AND_PROPAGATE_HOST_DOWNTIME" => {
+            // Children begin and end with the host in both.
+            "SCHEDULE_AND_PROPAGATE_HOST_DOWNTIME"
+            | "SCHEDULE_AND_PROPAGATE_TRIGGERED_HOST_DOWNTIME" => {
                 Command::Downtime(Downtime { is_for_children: true, ..this.downtime(false)? })
+            }
+            "SCHEDULE_HOSTGROUP_HOST_DOWNTIME" => this.downtime_of_group(false)?,
+            "SCHEDULE_HOSTGROUP_SVC_DOWNTIME" => this.downtime_of_group(true)?,
+            "DEL_DOWNTIME_BY_HOST_NAME" => {
+                let host = Some(this.text()?.to_owned());
+                Command::CancelDowntimes(this.which(Which { host, ..Which::default() })?)
+            }
+            "DEL_DOWNTIME_BY_HOSTGROUP_NAME" => {
+                let group = Some(this.text()?.to_owned());
+                let host = this.optional();
+                Command::CancelDowntimes(this.which(Which { host, group, ..Which::default() })?)
+            }
+            "DEL_DOWNTIME_BY_START_TIME_COMMENT" => {
+                let start = this.optional_time()?;
+                let which = Which { start, comment: this.optional(), ..Which::default() };
+                if which == Which::default() {
+                    return Err(this.wrong());
+                }
+                Command::CancelDowntimes(which)
             }
             "DEL_SVC_DOWNTIME" | "DEL_HOST_DOWNTIME" => Command::CancelDowntime(this.number()?),
             "SCHEDULE_SVC_CHECK" | "SCHEDULE_FORCED_SVC_CHECK" => Command::Recheck(this.id(true)?),
@@ -126,7 +183,13 @@ impl<'a> Arguments<'a> {
             }
             "ADD_SVC_COMMENT" => this.comment(true)?,
             "ADD_HOST_COMMENT" => this.comment(false)?,
-            _ => return Err(CommandError::Unknown { name: this.name.to_owned() }),
+            name => {
+                let name = name.to_owned();
+                return Err(match instead(&name) {
+                    Some(instead) => CommandError::Elsewhere { name, instead },
+                    None => CommandError::Unknown { name },
+                });
+            }
         })
     }
 
@@ -208,6 +271,34 @@ impl<'a> Arguments<'a> {
         })
     }
 
+    /// Takes the next argument, which may be empty or missing.
+    fn optional(&mut self) -> Option<String> {
+        self.text().ok().map(str::to_owned)
+    }
+
+    fn optional_time(&mut self) -> Result<Option<Timestamp>, CommandError> {
+        match self.optional() {
+            None => Ok(None),
+            Some(text) => {
+                let seconds = text.trim().parse().map_err(|_| self.wrong())?;
+                Ok(Some(Timestamp::from_secs(seconds)))
+            }
+        }
+    }
+
+    /// Takes the end of the arguments of a deletion: check, start, comment.
+    fn which(&mut self, which: Which) -> Result<Which, CommandError> {
+        let check = self.optional();
+        let start = self.optional_time()?;
+        Ok(Which { check, start, comment: self.optional(), ..which })
+    }
+
+    fn downtime_of_group(&mut self, is_of_checks: bool) -> Result<Command, CommandError> {
+        let asked = self.downtime(false)?;
+        let group = asked.id.host.to_string();
+        Ok(Command::DowntimeOfGroup { group, is_of_checks, asked })
+    }
+
     fn comment(&mut self, is_check: bool) -> Result<Command, CommandError> {
         let id = self.id(is_check)?;
         // Whether it outlives a restart: all do.
@@ -215,6 +306,37 @@ impl<'a> Arguments<'a> {
         let author = self.text()?.to_owned();
         Ok(Command::Comment { id, author, text: self.last() })
     }
+}
+
+/// Says what to do in the place of a command that is not done here; `None`: Nagios has no such
+/// command either, or one that nobody scripts.
+fn instead(name: &str) -> Option<&'static str> {
+    let table: [(&[&str], &str); 9] = [
+        (&["SERVICEGROUP"], "there are no service groups; name hosts or a group of hosts"),
+        (&["SEND_CUSTOM_"], "people are told by state; add a comment, which all see"),
+        (
+            &["NOTIFICATION"],
+            "who is told is configuration (`contacts`, `notify`); for a time, set a downtime or \
+             acknowledge",
+        ),
+        (&["EVENT_HANDLER"], "handlers are configuration (`on_change`)"),
+        (&["FLAP"], "flap detection is configuration (`flapping`)"),
+        (&["COMMENT"], "comments stay: they are the history of a check"),
+        (
+            &["CHANGE_", "_FRESHNESS_", "_PERFORMANCE_DATA", "_OBSESSING_"],
+            "change the configuration",
+        ),
+        (
+            &["_CHECK", "_CHECKS"],
+            "what runs is configuration (`period`, or remove the check); for a time, set a downtime",
+        ),
+        (
+            &["RESTART_", "SHUTDOWN_", "SAVE_STATE_", "READ_STATE_", "PROCESS_FILE"],
+            "the server is started and stopped by its service manager, and remembers by itself",
+        ),
+    ];
+    let found = table.iter().find(|(parts, _)| parts.iter().any(|part| name.contains(part)));
+    found.map(|(_, instead)| *instead)
 }
 
 /// Makes lines of an output in which they are written as `\n`.
@@ -252,6 +374,22 @@ impl Checks {
                 }
                 Ok(())
             }
+            Command::DowntimeOfGroup { group, is_of_checks, asked } => {
+                for host in self.hosts_of(&group)? {
+                    let ids =
+                        if is_of_checks { self.ids_of(&host)? } else { vec![CheckId::host(&host)] };
+                    for id in ids {
+                        self.downtime(Downtime { id, ..asked.clone() }).await?;
+                    }
+                }
+                Ok(())
+            }
+            Command::CancelDowntimes(which) => {
+                for number in self.downtimes_that_are(&which) {
+                    self.cancel_downtime(number, AUTHOR).await?;
+                }
+                Ok(())
+            }
             Command::CancelDowntime(number) => self.cancel_downtime(number, AUTHOR).await,
             Command::Recheck(id) => self.recheck(&id).await,
             Command::RecheckChecks(host) => {
@@ -262,6 +400,43 @@ impl Checks {
             }
             Command::Comment { id, author, text } => self.comment(&id, &author, &text).await,
         }
+    }
+
+    /// Returns the hosts of a group.
+    fn hosts_of(&self, group: &str) -> Result<Vec<String>, ActionError> {
+        let hosts = self.hosts().into_iter();
+        let is_in = |groups: &[String]| groups.iter().any(|of| of == group);
+        let names: Vec<String> =
+            hosts.filter(|host| is_in(&host.groups)).map(|host| host.name).collect();
+        if names.is_empty() {
+            return Err(ActionError::NoSuchGroup { group: group.to_owned() });
+        }
+        Ok(names)
+    }
+
+    /// Returns the numbers of downtimes, each once.
+    fn downtimes_that_are(&self, which: &Which) -> BTreeSet<u64> {
+        let is_host = |host: &HostView| {
+            which.host.as_ref().is_none_or(|name| *name == host.name)
+                && which.group.as_ref().is_none_or(|group| host.groups.contains(group))
+        };
+        let mut numbers = BTreeSet::new();
+        for host in self.hosts().into_iter().filter(is_host) {
+            let checks = self.checks_of(&host.name);
+            for view in checks.into_iter().chain([host.state]) {
+                if which.check.is_some() && which.check != view.check {
+                    continue;
+                }
+                // A host's downtime shows at its checks as well; it is the host's.
+                let own = view.downtimes.iter().filter(|d| d.is_of_host == view.check.is_none());
+                let meant = own.filter(|downtime| {
+                    which.start.is_none_or(|start| downtime.start == start)
+                        && which.comment.as_ref().is_none_or(|text| downtime.comment == *text)
+                });
+                numbers.extend(meant.map(|downtime| downtime.id));
+            }
+        }
+        numbers
     }
 
     /// Returns the checks of a host.
@@ -285,7 +460,9 @@ pub async fn serve_commands(
 ) -> io::Result<()> {
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
     match mknodat(CWD, path, FileType::Fifo, mode, 0) {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        // The mask of the process may have taken the group's rights.
+        Ok(()) => chmod(path, mode)?,
+        Err(rustix::io::Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
     }
     // Open for writing too, so that the pipe does not end with its last writer.

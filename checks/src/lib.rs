@@ -106,7 +106,7 @@ pub use action::{Acknowledge, ActionError, Downtime, PassiveResult, TEXT_BYTES_M
 pub use availability::Availability;
 pub use board::Applied;
 pub use checks::{Checks, Deps};
-pub use command::{Command, CommandError, serve_commands};
+pub use command::{Command, CommandError, Which, serve_commands};
 pub use graphs::graphs;
 pub use period::PeriodSpec;
 pub use probe::{

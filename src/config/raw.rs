@@ -29,6 +29,7 @@ pub(crate) struct RawConfig {
     pub(crate) smtp: Option<Spanned<RawSmtp>>,
     pub(crate) alerts: RawAlerts,
     pub(crate) defaults: RawTiming,
+    pub(crate) command_file: RawCommandFile,
     pub(crate) macros: BTreeMap<Text, String>,
     pub(crate) contact: BTreeMap<Text, RawContact>,
     pub(crate) period: BTreeMap<Text, RawPeriod>,
@@ -72,6 +73,14 @@ pub(crate) struct RawAgents {
     pub(crate) plugins: Option<bool>,
     /// Silence after which the host counts as down.
     pub(crate) silence: Option<Spanned<Humane>>,
+}
+
+/// `[command_file]`: Nagios' external commands.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawCommandFile {
+    /// The named pipe.
+    pub(crate) path: Option<Text>,
 }
 
 /// `[store]`: where samples go and for how long.

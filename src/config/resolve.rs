@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use noroshi_checks::PeriodSpec;
@@ -27,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// Who is told, and through whom.
     pub(crate) alerts: noroshi_alerts::Config,
+    /// Where external commands are read.
+    pub(crate) command_file: Option<PathBuf>,
     /// `$USER1$` and so on.
     pub(super) user_macros: BTreeMap<u16, String>,
     /// Times that have a name.
@@ -135,6 +138,10 @@ pub(super) fn resolve(parts: Vec<Part<'_>>, faults: &mut Faults<'_>) -> Config {
         resolve_server(faults, raw, &mut config);
         storage::resolve(faults, &raw.store, &mut config.store);
         people::resolve(faults, raw, &mut config.alerts);
+        if let Some(path) = &raw.command_file.path {
+            let folder = faults.sources.folder_at(path.span().start);
+            config.command_file = Some(folder.join(path.get_ref()));
+        }
         resolve_macros(faults, raw, &mut config.user_macros);
         period::resolve(faults, raw, &known.periods, &mut config.periods);
         known.look_up_period(faults, raw.defaults.period.as_ref());

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `access` | how commands on this machine reach the server |
+//! | `commands` | the external command file |
 //! | `health` | whether the store takes everything in, as a check of the server |
 //! | `local` | watches the machine that the server runs on |
 //! | `plugins` | results of plug-ins that agents run |
@@ -11,6 +12,7 @@
 //! | `site` | what is watched changes while the server runs |
 
 mod access;
+mod commands;
 mod health;
 mod local;
 mod plugins;
@@ -76,6 +78,7 @@ pub(crate) struct Daemon {
     status: watch::Sender<SiteStatus>,
     reload_asked: mpsc::Sender<()>,
     applied: Mutex<Applied>,
+    command_file: watch::Sender<Option<PathBuf>>,
     /// Held while a host is made known, until it has its checks.
     registering: Mutex<()>,
     /// Which checks wait for which plug-in of which host's agent.
@@ -236,6 +239,7 @@ impl Daemon {
             status,
             reload_asked,
             own_pages: OnceLock::new(),
+            command_file: watch::Sender::new(config.command_file.clone()),
             registering: Mutex::default(),
             plugin_checks: parking_lot::Mutex::default(),
             applied: Mutex::new(Applied { config, registered }),
@@ -266,6 +270,12 @@ impl Daemon {
         let (daemon, token) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move {
             daemon.register_hosts(token).await;
+            Ok(())
+        });
+        let (checks, token) = (Arc::clone(&self.checks), stop.clone());
+        let path = self.command_file.subscribe();
+        tasks.spawn(async move {
+            commands::serve(checks, path, token).await;
             Ok(())
         });
         let (daemon, token) = (Arc::clone(self), stop.clone());
@@ -362,6 +372,11 @@ impl Daemon {
             if config.server.listen != applied.config.server.listen {
                 tracing::warn!("[server] listen needs a restart");
             }
+            self.command_file.send_if_modified(|path| {
+                let is_other = *path != config.command_file;
+                path.clone_from(&config.command_file);
+                is_other
+            });
             applied.config = config;
         }
         self.apply_site().await;

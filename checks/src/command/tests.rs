@@ -1,6 +1,6 @@
 //! Lines in, commands out; and a real pipe.
 
-use std::io::Write;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 
 use super::*;
 use crate::harness::House;
@@ -72,6 +72,33 @@ fn the_commands_that_people_script_are_understood() {
 }
 
 #[test]
+fn a_deletion_of_downtimes_names_what_they_have_in_common() {
+    let cases = [
+        (
+            "[5] DEL_DOWNTIME_BY_HOST_NAME;web1;;30;move",
+            Command::CancelDowntimes(Which {
+                host: Some("web1".to_owned()),
+                start: Some(Timestamp::from_secs(30)),
+                comment: Some("move".to_owned()),
+                ..Which::default()
+            }),
+        ),
+        (
+            "[5] DEL_DOWNTIME_BY_HOSTGROUP_NAME;web;web1;disk /var",
+            Command::CancelDowntimes(Which {
+                group: Some("web".to_owned()),
+                host: Some("web1".to_owned()),
+                check: Some("disk /var".to_owned()),
+                ..Which::default()
+            }),
+        ),
+    ];
+    for (line, want) in cases {
+        assert_eq!(Command::parse(line), Ok(want), "{line}");
+    }
+}
+
+#[test]
 fn what_is_no_command_is_told() {
     let wrong =
         |name: &str, position| Err(CommandError::Argument { name: name.to_owned(), position });
@@ -83,9 +110,75 @@ fn what_is_no_command_is_told() {
         ("[1] PROCESS_SERVICE_CHECK_RESULT;a;b;4;x", wrong("PROCESS_SERVICE_CHECK_RESULT", 3)),
         ("[1] PROCESS_SERVICE_CHECK_RESULT;a", wrong("PROCESS_SERVICE_CHECK_RESULT", 2)),
         ("[1] PROCESS_HOST_CHECK_RESULT;a;3;x", wrong("PROCESS_HOST_CHECK_RESULT", 2)),
+        ("[1] DEL_DOWNTIME_BY_START_TIME_COMMENT", wrong("DEL_DOWNTIME_BY_START_TIME_COMMENT", 2)),
     ] {
         assert_eq!(Command::parse(line), want, "{line}");
     }
+}
+
+#[test]
+fn what_is_done_otherwise_is_told_with_what_to_do() {
+    for (name, words) in [
+        ("DISABLE_SVC_NOTIFICATIONS", "downtime"),
+        ("ENABLE_NOTIFICATIONS", "downtime"),
+        ("SEND_CUSTOM_HOST_NOTIFICATION", "comment"),
+        ("DISABLE_SVC_CHECK", "period"),
+        ("STOP_EXECUTING_SVC_CHECKS", "period"),
+        ("STOP_ACCEPTING_PASSIVE_SVC_CHECKS", "period"),
+        ("DISABLE_HOST_EVENT_HANDLER", "on_change"),
+        ("ENABLE_FLAP_DETECTION", "flapping"),
+        ("DEL_ALL_SVC_COMMENTS", "history"),
+        ("SCHEDULE_SERVICEGROUP_SVC_DOWNTIME", "group of hosts"),
+        ("CHANGE_NORMAL_SVC_CHECK_INTERVAL", "configuration"),
+        ("RESTART_PROGRAM", "service manager"),
+    ] {
+        let error = Command::parse(&format!("[1] {name};a;b;c")).unwrap_err();
+        assert!(matches!(error, CommandError::Elsewhere { .. }), "{name}: {error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+/// Runs one line and waits until it is done.
+async fn execute(house: &House, line: &str) {
+    house.checks.execute(Command::parse(line).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn downtimes_are_set_and_ended_for_groups_and_by_what_they_are() {
+    let probe = || Probe::Passive(PassiveProbe::default());
+    let host = |name: &str, group: &str| HostSpec {
+        groups: vec![group.to_owned()],
+        ..HostSpec::new(name, "192.0.2.1")
+    };
+    let check = |host: &str| CheckSpec::new(CheckId::check(host, "job"), probe());
+    let house = House::start(Site {
+        hosts: vec![host("a", "web"), host("b", "web"), host("c", "db")],
+        checks: vec![check("a"), check("b"), check("c")],
+        ..Site::default()
+    });
+    let count = |id: &str| house.checks.check(&CheckId::parse(id)).unwrap().downtimes.len();
+    let counts = || ["a", "b", "c", "a/job", "b/job", "c/job"].map(count);
+    // The clock of the test stands at 1,800,000,000.
+    let span = "1800000010;1800009999;1;0;0;ann";
+    execute(&house, &format!("[1] SCHEDULE_HOSTGROUP_HOST_DOWNTIME;web;{span};hosts")).await;
+    // A host's downtime holds for its checks.
+    assert_eq!(counts(), [1, 1, 0, 1, 1, 0]);
+    execute(&house, &format!("[1] SCHEDULE_HOSTGROUP_SVC_DOWNTIME;web;{span};checks")).await;
+    execute(&house, &format!("[1] SCHEDULE_SVC_DOWNTIME;c;job;{span};checks")).await;
+    assert_eq!(counts(), [1, 1, 0, 2, 2, 1]);
+    execute(&house, "[1] DEL_DOWNTIME_BY_HOST_NAME;a;job").await;
+    assert_eq!(counts(), [1, 1, 0, 1, 2, 1]);
+    execute(&house, "[1] DEL_DOWNTIME_BY_START_TIME_COMMENT;;checks").await;
+    assert_eq!(counts(), [1, 1, 0, 1, 1, 0]);
+    execute(&house, "[1] DEL_DOWNTIME_BY_START_TIME_COMMENT;1800000011").await;
+    execute(&house, "[1] DEL_DOWNTIME_BY_HOSTGROUP_NAME;db").await;
+    assert_eq!(counts(), [1, 1, 0, 1, 1, 0]);
+    execute(&house, "[1] DEL_DOWNTIME_BY_HOSTGROUP_NAME;web").await;
+    assert_eq!(counts(), [0; 6]);
+    let unknown = Command::parse(&format!("[1] SCHEDULE_HOSTGROUP_HOST_DOWNTIME;x;{span};y"));
+    let refused = house.checks.execute(unknown.unwrap()).await;
+    assert!(matches!(refused, Err(ActionError::NoSuchGroup { .. })));
+    house.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,13 +207,17 @@ async fn commands_are_read_from_a_pipe_by_one_writer_after_the_other() {
     .into_iter()
     .enumerate()
     {
-        let mut pipe = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-        pipe.write_all(text.as_bytes()).unwrap();
-        drop(pipe);
+        // As people's scripts do it.
+        let script = format!("printf '%s' '{text}' > {}", path.display());
+        let mut shell = std::process::Command::new("sh");
+        assert!(shell.arg("-c").arg(script).status().unwrap().success());
         if turn == 1 {
             house.wait("web1/job", |view| view.output == "second").await;
         }
     }
+    let meta = std::fs::metadata(&path).unwrap();
+    assert!(meta.file_type().is_fifo());
+    assert_eq!(meta.permissions().mode() & 0o777, 0o660, "for owner and group alone");
     let view = house.checks.check(&CheckId::check("web1", "job")).unwrap();
     assert_eq!((view.status, view.attempt), (Some(Status::Critical), 2));
     stop.cancel();

@@ -249,9 +249,9 @@ impl From<ActionError> for ApiError {
     fn from(error: ActionError) -> Self {
         let text = error.to_string();
         match error {
-            ActionError::NoSuchCheck { .. } | ActionError::NoSuchDowntime { .. } => {
-                Self::NotFound(text)
-            }
+            ActionError::NoSuchCheck { .. }
+            | ActionError::NoSuchGroup { .. }
+            | ActionError::NoSuchDowntime { .. } => Self::NotFound(text),
             ActionError::NoProblem { .. } | ActionError::NotAcknowledged { .. } => {
                 Self::Conflict(text)
             }
