@@ -27,8 +27,8 @@ const LONG_WINDOW: i64 = 7 * 86_400_000;
 /// Rows that a window of an instant query holds at least, unless only coarser ones are left.
 ///
 /// Rows and samples give slightly different rates (samples are extrapolated). Were rows taken
-/// wherever they fit, a window of five minutes would be computed in one way at full minutes and in
-/// another between them. 360 samples of 10 s, an hour, cost nothing.
+/// wherever they fit, a window of five minutes would be computed in one way every five minutes and
+/// in another between them. 360 samples of 10 s, an hour, cost nothing.
 const ROWS_MIN: i64 = 360;
 
 /// One series, oldest value first.
