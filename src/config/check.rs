@@ -12,13 +12,14 @@ use serde_spanned::Spanned;
 use super::plugins;
 use super::raw::{RawCheck, RawFlapping, RawTiming, Text};
 use super::remote::nrpe;
-use super::scope::scoped;
+use super::scope::Expressions;
 use super::source::{Fault, Sources};
 use super::{depends, probe};
 
-/// Where faults go.
+/// Where faults go, and what was read already.
 pub(super) struct Faults<'a> {
     pub(super) sources: &'a Sources,
+    pub(super) expressions: &'a Expressions,
     pub(super) list: &'a mut Vec<Fault>,
 }
 
@@ -283,7 +284,7 @@ fn expression_probe(faults: &mut Faults<'_>, host: &str, raw: &RawCheck) -> Opti
 
 /// Reads an expression and lets it speak of its host.
 fn expression(faults: &mut Faults<'_>, text: &Text, host: &str) -> Option<String> {
-    match scoped(text.get_ref(), host) {
+    match faults.expressions.scoped(text.get_ref(), host) {
         Ok(expr) => Some(expr),
         Err(error) => {
             // The quote before the text stands between the span's start and its first character.

@@ -10,7 +10,7 @@ use super::check::{Faults, check};
 use super::depends;
 use super::raw::{RawCheck, RawTiming, Text};
 use super::resolve::{Known, look_up};
-use super::scope::{INSTANCE, scoped, selector};
+use super::scope::{Expressions, INSTANCE, selector};
 use super::table::remove;
 
 /// Stands for all hosts.
@@ -76,18 +76,18 @@ impl GroupCheck {
     }
 
     /// Returns the check as this host gets it.
-    pub(super) fn on_host(&self, host: &HostSpec) -> CheckSpec {
+    pub(super) fn on_host(&self, host: &HostSpec, expressions: &Expressions) -> CheckSpec {
         let mut check = self.template.clone();
         check.id = CheckId::check(&host.name, self.name());
         depends::on_host(&mut check.depends, &host.name);
         // What can be read for a host without name can be read for every host.
         if let (Probe::Expression(probe), Some(expr)) = (&mut check.probe, &self.expr)
-            && let Ok(expr) = scoped(expr, &host.name)
+            && let Ok(expr) = expressions.scoped(expr, &host.name)
         {
             probe.expr = expr;
         }
         if let (Some(hint), Some(graph)) = (check.graphs.first_mut(), &self.graph)
-            && let Ok(graph) = scoped(graph, &host.name)
+            && let Ok(graph) = expressions.scoped(graph, &host.name)
         {
             hint.expr = graph;
         }

@@ -179,7 +179,7 @@ impl<'a> Maker<'a, '_> {
                 lay_check_over(own.get_mut(), under);
                 continue;
             }
-            let check = group.on_host(&host.spec);
+            let check = group.on_host(&host.spec, faults.expressions);
             self.needs.extend(Need::of_check(&check, group.places_of_depends()));
             host.checks.push(check);
         }

@@ -45,6 +45,7 @@ pub(crate) use source::Fault;
 
 use check::Faults;
 use raw::RawConfig;
+use scope::Expressions;
 use serde_spanned::Spanned;
 use source::{SourceFile, Sources, nearest};
 use table::{Named, take_named};
@@ -83,7 +84,8 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, Vec<Fault>> {
         }
     }
     let (sources, bases) = Sources::of(texts);
-    let mut faults = Faults { sources: &sources, list: &mut faults };
+    let expressions = Expressions::default();
+    let mut faults = Faults { sources: &sources, expressions: &expressions, list: &mut faults };
     let mut parts = Vec::new();
     for (base, text) in bases.iter().zip(sources.texts()) {
         parts.extend(Part::read(&mut faults, text, *base));

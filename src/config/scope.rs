@@ -1,5 +1,8 @@
 //! Expressions of a host's checks speak of that host unless they say otherwise.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use noroshi_expr::{Expr, Selector, parse};
 use noroshi_model::Matcher;
 
@@ -17,17 +20,37 @@ pub(super) struct ExprFault {
     pub(super) offset: usize,
 }
 
-/// Returns the expression with `instance="HOST"` on every selector that does not name `instance`.
-pub(super) fn scoped(text: &str, host: &str) -> Result<String, ExprFault> {
-    // The macro stands inside quotes: what would end them there is escaped.
-    let quoted = host.replace('\\', "\\\\").replace('"', "\\\"").replace('\'', "\\'");
-    let mut expr = parsed(&text.replace(HOST_MACRO, &quoted))?;
+/// Expressions that were read already: of 10,000 hosts most say the same.
+#[derive(Debug, Default)]
+pub(super) struct Expressions(RefCell<HashMap<String, Expr>>);
+
+impl Expressions {
+    /// Returns the expression with `instance="HOST"` on every selector that does not name
+    /// `instance`.
+    pub(super) fn scoped(&self, text: &str, host: &str) -> Result<String, ExprFault> {
+        if text.contains(HOST_MACRO) {
+            // The macro stands inside quotes: what would end them there is escaped.
+            let quoted = host.replace('\\', "\\\\").replace('"', "\\\"").replace('\'', "\\'");
+            return Ok(of_host(parsed(&text.replace(HOST_MACRO, &quoted))?, host));
+        }
+        let mut read = self.0.borrow_mut();
+        if let Some(expr) = read.get(text) {
+            return Ok(of_host(expr.clone(), host));
+        }
+        let expr = parsed(text)?;
+        read.insert(text.to_owned(), expr.clone());
+        Ok(of_host(expr, host))
+    }
+}
+
+/// Lets an expression speak of a host.
+fn of_host(mut expr: Expr, host: &str) -> String {
     expr.for_each_selector(&mut |selector: &mut Selector| {
         if !selector.matchers.iter().any(|matcher| matcher.name() == INSTANCE) {
             selector.matchers.push(Matcher::equal(INSTANCE, host));
         }
     });
-    Ok(expr.to_string())
+    expr.to_string()
 }
 
 /// Reads a selector such as `{job="node"}` and returns its matchers.
@@ -62,9 +85,11 @@ mod tests {
                 r#"sum(max_over_time(a{instance="w\"1"}[5m:1m])) / b{instance="w\"1"}"#,
             ),
         ];
+        let expressions = Expressions::default();
         for (text, expected) in cases {
-            assert_eq!(scoped(text, "w\"1").unwrap(), expected);
+            assert_eq!(expressions.scoped(text, "w\"1").unwrap(), expected);
+            assert_eq!(expressions.scoped(text, "w\"1").unwrap(), expected, "read again");
         }
-        assert_eq!(scoped("rate(up[5m)", "a").unwrap_err().offset, 10);
+        assert_eq!(expressions.scoped("rate(up[5m)", "a").unwrap_err().offset, 10);
     }
 }

@@ -8,6 +8,7 @@ use noroshi_collector::PollSpec;
 
 use super::host::{Alive, HostConfig};
 use super::resolve::Config;
+use super::scope::Expressions;
 use super::{builtin, plugins};
 
 /// A host that became known by reporting.
@@ -69,7 +70,8 @@ impl Config {
     /// Returns the checks for many hosts that a host gets of which the configuration says nothing.
     fn checks_for(&self, host: &HostSpec) -> Vec<CheckSpec> {
         let its = self.group_checks.iter().filter(|group| group.is_for(host));
-        its.map(|group| group.on_host(host)).collect()
+        let expressions = Expressions::default();
+        its.map(|group| group.on_host(host, &expressions)).collect()
     }
 
     /// Adds one host with all that it gets.

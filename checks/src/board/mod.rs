@@ -10,7 +10,7 @@ mod mark;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use noroshi_model::time::millis;
 use noroshi_model::{CheckId, RecordBatch, Records, Sample, Status, Timestamp};
@@ -52,8 +52,9 @@ pub(crate) struct Entry {
     pub(crate) check: Option<Arc<CheckSpec>>,
     /// `None` for a host that is taken to be up.
     pub(crate) probe: Option<Arc<Probe>>,
-    /// For an expression check: the expression made ready.
-    pub(crate) judged: Option<Arc<Judged>>,
+    /// For an expression check: the expression made ready, once it was needed. A site of 100,000
+    /// checks is applied before it is read.
+    judged: OnceLock<Arc<Judged>>,
     pub(crate) timing: Timing,
     pub(crate) rules: Rules,
     pub(crate) state: State,
@@ -208,6 +209,9 @@ impl Board {
         if let Some(old) = before.remove(&id) {
             let is_same = old.host == entry.host && old.check == entry.check;
             applied.changed += usize::from(!is_same);
+            if old.probe == entry.probe {
+                (entry.probe, entry.judged) = (old.probe.clone(), old.judged);
+            }
             let is_timed_alike = old.timing == entry.timing && old.probe.is_some();
             entry.due = old.due.filter(|_| is_timed_alike && entry.probe.is_some());
             entry.state = old.state;
@@ -302,7 +306,7 @@ impl Board {
                 probe,
                 timing: entry.timing.clone(),
                 over: entry.state.over.clone(),
-                judged: entry.judged.clone(),
+                judged: entry.judged(),
                 last: entry.state.finished,
                 due,
                 macros: self.macros(&id),
@@ -409,17 +413,13 @@ impl Entry {
             is_volatile,
             flapping,
         };
-        let judged = match &probe {
-            Some(Probe::Expression(probe)) => Some(Arc::new(Judged::new(probe))),
-            _ => None,
-        };
         let (phase, state) = (schedule::phase(&id), State::pending());
         Self {
             id,
             host,
             check,
             probe: probe.map(Arc::new),
-            judged,
+            judged: OnceLock::new(),
             timing,
             rules,
             state,
@@ -428,6 +428,12 @@ impl Entry {
             is_running: false,
             wants_rerun: false,
         }
+    }
+
+    /// Returns the expression made ready; `None` for a check that looks otherwise.
+    pub(crate) fn judged(&self) -> Option<Arc<Judged>> {
+        let Some(Probe::Expression(probe)) = self.probe.as_deref() else { return None };
+        Some(Arc::clone(self.judged.get_or_init(|| Arc::new(Judged::new(probe)))))
     }
 
     /// Tells whether its slot was missed while the server was away, or it never ran.

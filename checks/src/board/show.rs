@@ -194,7 +194,7 @@ impl Entry {
     }
 
     fn graph_of_expression(&self, probe: &ExpressionProbe) -> Vec<GraphHint> {
-        let Some(judged) = &self.judged else { return Vec::new() };
+        let Some(judged) = self.judged() else { return Vec::new() };
         let value = |threshold: Option<Threshold>| {
             let threshold = threshold?;
             let is_line = !matches!(threshold.op, Compare::Equal | Compare::NotEqual);
