@@ -38,19 +38,24 @@ fn resolve_period(
             zone.get_ref().clone()
         }
     };
-    for rule in &raw.rules {
+    let rules = raw.rules.as_deref().unwrap_or_default();
+    for rule in rules {
         let of_rule = PeriodSpec { rules: vec![rule.get_ref().clone()], ..PeriodSpec::default() };
         for fault in of_rule.faults() {
             let (what, advice) = fault.split_once("; ").unwrap_or((&fault, ""));
             faults.at(&rule.span(), what.to_owned(), advice);
         }
     }
-    if raw.rules.is_empty() {
-        let what = format!("period `{}` never holds", name.get_ref());
-        faults.at(&name.span(), what, r#"give it rules = ["monday 09:00-17:00"]"#);
+    if raw.rules.is_none() {
+        let what = format!("period `{}` does not say when it holds", name.get_ref());
+        faults.at(
+            &name.span(),
+            what,
+            r#"give it rules = ["monday 09:00-17:00"], or rules = [] for never"#,
+        );
     }
     let texts = |list: &[Text]| list.iter().map(|text| text.get_ref().clone()).collect();
-    PeriodSpec { zone, rules: texts(&raw.rules), exclude: texts(&raw.exclude) }
+    PeriodSpec { zone, rules: texts(rules), exclude: texts(&raw.exclude) }
 }
 
 /// Returns the IANA name of the server's own zone; empty, which is UTC, when it has none.

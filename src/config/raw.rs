@@ -146,8 +146,8 @@ pub(crate) struct RawContact {
 pub(crate) struct RawPeriod {
     /// IANA name of the zone whose clock counts; the server's when left out.
     pub(crate) zone: Option<Text>,
-    /// Days and times, such as `"monday 09:00-17:00"`.
-    pub(crate) rules: Vec<Text>,
+    /// Days and times, such as `"monday 09:00-17:00"`; an empty list: never.
+    pub(crate) rules: Option<Vec<Text>>,
     /// Names of periods during which it does not hold.
     pub(crate) exclude: Vec<Text>,
 }

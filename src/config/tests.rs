@@ -148,7 +148,7 @@ fn mistakes_in_periods_templates_and_choices_are_told_too() {
             "[period.p]\nrules = [\"monday 09:00-17:00\"]\nexclude = [\"p\"]\n",
             "noroshi.toml:3:12: period `p` excludes itself; ",
         ),
-        ("[period.p]\n", "noroshi.toml:1:9: period `p` never holds; "),
+        ("[period.p]\n", "noroshi.toml:1:9: period `p` does not say when it holds; "),
         (
             "[host.a]\nuse = [\"linxu\"]\n[template.host.linux]\n",
             "noroshi.toml:2:8: there is no template `linxu` for a host; did you mean `linux`?",
@@ -289,4 +289,22 @@ fn what_a_check_for_many_hosts_needs_may_be_on_each_of_them() {
     assert_eq!(php.depends, [CheckId::check("a", "memory"), CheckId::check("db", "mysql")]);
     let host = site.checks.hosts.iter().find(|host| host.name == "a").unwrap();
     assert_eq!(host.depends, [CheckId::host("db")]);
+}
+
+#[test]
+fn every_example_loads() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = files_of(&folder).unwrap();
+    let names: Vec<&str> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    assert_eq!(names, ["site.toml", "small.toml", "ten-hosts.toml"]);
+    for file in &files {
+        let config = load(Some(file)).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        assert!(config.unreached().is_empty(), "{}", file.display());
+    }
+    let site = load(Some(&folder.join("site.toml"))).unwrap().site(&[], true);
+    let backups = site.checks.checks.iter().filter(|c| c.id.check.as_deref() == Some("backup"));
+    let hosts: Vec<&str> = backups.map(|check| &*check.id.host).collect();
+    assert_eq!(hosts, ["db1", "web1", "web2"]);
+    let ten = load(Some(&folder.join("ten-hosts.toml"))).unwrap();
+    assert_eq!(ten.hosts.len(), 10);
 }
