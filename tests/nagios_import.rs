@@ -238,6 +238,47 @@ fn traps_expand_as_in_nagios() {
     }
 }
 
+/// Goal: every form of a day reaches our configuration, which loads, and each object has its period.
+#[test]
+fn time_periods_and_who_runs_in_them_are_those_of_nagios() {
+    let folder = folder();
+    let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nagios/periods.cfg");
+    let main = main_file(folder.path(), &format!("cfg_file={}", objects.display()));
+    let (printed, out) = import(&main);
+    let read = |file: &str| -> toml::Table {
+        toml::from_str(&fs::read_to_string(out.join(file)).unwrap()).unwrap()
+    };
+    let site = read("site.toml");
+    let periods = site["period"].as_table().unwrap();
+    let names: Vec<&str> = periods.keys().map(String::as_str).collect();
+    assert_eq!(names, ["forms", "holidays", "never", "work"], "`always` needs none: {printed}");
+    for (_, nagios) in objects_of_nagios(&main).iter().filter(|(kind, _)| kind == "timeperiod") {
+        let Some(ours) = periods.get(&nagios["timeperiod_name"]) else { continue };
+        let rules: BTreeSet<String> = ours["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            // Nagios writes the month of the end again.
+            .map(|rule| rule.as_str().unwrap().replace("july 10 - 15", "july 10 - july 15"))
+            .collect();
+        let others = ["timeperiod_name", "alias", "exclude"];
+        let expected = nagios.iter().filter(|(name, _)| !others.contains(&name.as_str()));
+        let expected: BTreeSet<String> =
+            expected.map(|(days, times)| format!("{days} {times}")).collect();
+        assert_eq!(rules, expected, "{}", nagios["timeperiod_name"]);
+    }
+    assert_eq!(periods["forms"]["exclude"][0].as_str(), Some("holidays"));
+    let host = &read("hosts-1.toml")["host"]["a"];
+    assert_eq!((host["period"].as_str(), host["flapping"].as_bool()), (Some("work"), Some(false)));
+    let checks = &host["check"];
+    assert_eq!(checks["one"]["period"].as_str(), Some("forms"));
+    assert_eq!(checks["one"]["flapping"]["low"].as_float(), Some(5.0));
+    assert_eq!(checks["one"]["flapping"]["high"].as_float(), Some(12.5));
+    assert_eq!(checks["one"]["variables"]["PORT"].as_str(), Some("8080"));
+    assert_eq!(checks["two"]["period"].as_str(), Some("never"));
+    assert!(checks["three"].get("period").is_none());
+}
+
 /// Goal: what has no place in our configuration is said, with file and line, and the rest loads.
 #[test]
 fn what_cannot_be_carried_over_is_reported_with_file_and_line() {

@@ -7,18 +7,16 @@ use noroshi_alerts::{Config as Alerts, Contact as Person, StatusFilter};
 
 use super::command::{self, Variables};
 use super::expand::{Host, Site};
+use super::period::{self, PeriodOut, is_always};
 use super::read::{Definition, Source};
 use super::report::Notes;
 
 /// What Nagios does with an object and we do not (yet): directive, value that means "nothing"
 /// there, and what to say.
-const UNCARRIED: [(&str, &str, &str); 12] = [
+const UNCARRIED: [(&str, &str, &str); 9] = [
     ("event_handler", "", "event handlers are not run"),
     ("notifications_enabled", "1", "it is told of here: there is no switch for one object"),
     ("first_notification_delay", "0", "the first notification is not delayed"),
-    ("flap_detection_enabled", "1", "flapping is always detected"),
-    ("low_flap_threshold", "0", "thresholds of flapping are not configured"),
-    ("high_flap_threshold", "0", "thresholds of flapping are not configured"),
     ("stalking_options", "n", "there is no stalking; every change of the output is not kept"),
     ("servicegroups", "", "there are no groups of checks"),
     ("action_url", "", "there is one address, notes_url"),
@@ -50,6 +48,15 @@ pub(super) struct Times {
     pub(super) attempts: u32,
 }
 
+/// When flapping is looked for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Flapping {
+    Usual,
+    Off,
+    /// Ends at the first, begins at the second; per cent.
+    Limits(f64, f64),
+}
+
 /// How a check looks.
 #[derive(Debug)]
 pub(super) enum Look {
@@ -63,6 +70,10 @@ pub(super) struct CheckOut {
     pub(super) name: String,
     pub(super) look: Look,
     pub(super) times: Times,
+    /// When it runs; `None`: always.
+    pub(super) period: Option<String>,
+    pub(super) flapping: Flapping,
+    pub(super) variables: BTreeMap<String, String>,
     pub(super) is_volatile: bool,
     pub(super) contacts: BTreeSet<String>,
     pub(super) notes: String,
@@ -84,6 +95,9 @@ pub(super) struct HostOut {
     /// The plug-in that tells whether it is up; `None`: it is taken to be up.
     pub(super) alive: Option<Vec<String>>,
     pub(super) times: Times,
+    /// When it is looked at; `None`: always.
+    pub(super) period: Option<String>,
+    pub(super) flapping: Flapping,
     pub(super) checks: Vec<CheckOut>,
 }
 
@@ -102,6 +116,7 @@ pub(super) struct ContactOut {
 pub(super) struct Converted {
     pub(super) hosts: Vec<HostOut>,
     pub(super) contacts: Vec<ContactOut>,
+    pub(super) periods: BTreeMap<String, PeriodOut>,
     pub(super) macros: BTreeMap<u16, String>,
     pub(super) remind: Option<Duration>,
 }
@@ -116,7 +131,14 @@ pub(super) fn convert(site: &Site, source: &Source, notes: &mut Notes) -> Conver
     }
     let contacts: Vec<ContactOut> =
         site.contacts.iter().filter_map(|(name, contact)| person(name, contact, notes)).collect();
-    let mut context = Context { site, source, notes, reached: BTreeSet::new(), remind: None };
+    let mut context = Context {
+        site,
+        source,
+        notes,
+        reached: BTreeSet::new(),
+        remind: None,
+        periods: BTreeMap::new(),
+    };
     context.reached = contacts.iter().map(|contact| contact.name.clone()).collect();
     context.remind = context.usual_reminder();
     let hosts = site.hosts.iter().map(|(name, host)| context.host(name, host)).collect();
@@ -126,8 +148,8 @@ pub(super) fn convert(site: &Site, source: &Source, notes: &mut Notes) -> Conver
             context.notes.add(&definition.place, "hostgroup: no host is in it");
         }
     }
-    let remind = context.remind;
-    Converted { hosts, contacts, macros: source.user_macros.clone(), remind }
+    let (remind, periods) = (context.remind, context.periods);
+    Converted { hosts, contacts, periods, macros: source.user_macros.clone(), remind }
 }
 
 /// Makes a contact; `None` when nothing would reach them.
@@ -201,6 +223,8 @@ struct Context<'a> {
     /// Contacts that are written.
     reached: BTreeSet<String>,
     remind: Option<Duration>,
+    /// Time periods that are used.
+    periods: BTreeMap<String, PeriodOut>,
 }
 
 impl Context<'_> {
@@ -237,13 +261,12 @@ impl Context<'_> {
                 self.notes.add(&value.place, format!("{name} {text}: {why}"));
             }
         }
-        for name in ["check_period", "notification_period"] {
-            let Some(value) = object.values.get(name) else { continue };
-            let Some(period) = value.text.as_deref() else { continue };
-            if !self.site.timeperiods.get(period).is_some_and(is_always) {
-                let what = format!("{name} {period}: there are no time periods yet: at any time");
-                self.notes.add(&value.place, what);
-            }
+        if let Some(value) = object.values.get("notification_period")
+            && let Some(period) = value.text.as_deref()
+            && !self.site.timeperiods.get(period).is_some_and(is_always)
+        {
+            let what = format!("notification_period {period}: told at any time");
+            self.notes.add(&value.place, what);
         }
         if let Some(value) = object.values.get("notification_options") {
             let chosen = options(value.text.as_deref().unwrap_or_default());
@@ -278,6 +301,41 @@ impl Context<'_> {
         Times { interval, retry, timeout: timeout.min(interval), attempts }
     }
 
+    /// Returns the period in which something is checked, and sees to it that it is written.
+    fn period(&mut self, object: &Definition) -> Option<String> {
+        let value = object.values.get("check_period")?;
+        let name = value.text.as_deref()?;
+        let Some(definition) = self.site.timeperiods.get(name) else {
+            self.notes.add(&value.place, format!("there is no timeperiod {name:?}: at any time"));
+            return None;
+        };
+        if is_always(definition) {
+            return None;
+        }
+        period::add(self.site, name, &mut self.periods, self.notes);
+        Some(name.to_owned())
+    }
+
+    /// Returns when flapping is looked for; `kind` is `host` or `service`.
+    fn flapping(&self, object: &Definition, kind: &str) -> Flapping {
+        let is_off = object.text("flap_detection_enabled") == Some("0")
+            || self.source.number("enable_flap_detection", 1.0) == 0.0;
+        if is_off {
+            return Flapping::Off;
+        }
+        let limit = |side: &str, usual: f64| {
+            let own = number(object, &format!("{side}_flap_threshold"), 0.0);
+            let of_all = self.source.number(&format!("{side}_{kind}_flap_threshold"), usual);
+            if own > 0.0 { own } else { of_all }
+        };
+        // The program's own defaults, `include/defaults.h`; they are ours too.
+        match (limit("low", 20.0), limit("high", 30.0)) {
+            (20.0, 30.0) => Flapping::Usual,
+            (low, high) if 0.0 <= low && low < high && high <= 100.0 => Flapping::Limits(low, high),
+            _ => Flapping::Usual,
+        }
+    }
+
     fn host(&mut self, name: &str, host: &Host) -> HostOut {
         let definition = &host.definition;
         self.note_uncarried(definition, &["d", "u", "r"]);
@@ -306,6 +364,8 @@ impl Context<'_> {
             notes_url: text("notes_url"),
             alive,
             times,
+            period: self.period(definition),
+            flapping: self.flapping(definition, "host"),
             checks,
         }
     }
@@ -333,6 +393,9 @@ impl Context<'_> {
             name: description.to_owned(),
             look,
             times,
+            period: self.period(service),
+            flapping: self.flapping(service, "service"),
+            variables: custom(service, ""),
             is_volatile: service.text("is_volatile").is_some_and(|text| text != "0"),
             contacts: self.contacts(service, contacts),
             notes: text("notes"),
@@ -421,14 +484,4 @@ fn with_names(text: Option<&str>, name: &str, host: &Definition, check: &str) ->
 /// Returns a host's name without the slash, which parts host and check here.
 fn usable(name: &str) -> String {
     name.replace('/', "_")
-}
-
-/// Tells whether a time period holds on all days around the clock, without exceptions.
-fn is_always(period: &Definition) -> bool {
-    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-    let others = ["name", "timeperiod_name", "alias", "use", "register"];
-    days.iter().all(|day| period.text(day) == Some("00:00-24:00"))
-        && period.values.keys().all(|key| {
-            days.contains(&key.as_str()) || others.contains(&key.as_str()) || key.starts_with('_')
-        })
 }

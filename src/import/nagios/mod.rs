@@ -18,6 +18,7 @@ mod command;
 mod convert;
 mod expand;
 mod names;
+mod period;
 mod read;
 mod report;
 mod resolve;

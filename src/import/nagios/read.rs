@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ImportError;
+use super::period;
 use super::report::{Notes, Place};
 
 /// Largest file that is read, in MiB: a site of 100,000 services takes about 30.
@@ -268,6 +269,12 @@ pub(super) fn read_objects(
 }
 
 fn add_value(definition: &mut Definition, text: &str, place: Place) {
+    if definition.kind == "timeperiod" && !text.starts_with('_') {
+        let (days, times) = period::split(text);
+        let text = (times != "null").then(|| times.to_owned());
+        definition.values.insert(days, Value { text, place });
+        return;
+    }
     let (name, value) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     let value = value.trim();
     let name = match name.strip_prefix('_') {

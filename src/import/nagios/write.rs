@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::Value;
 
 use super::ImportError;
-use super::convert::{CheckOut, Converted, HostOut, Look, Times};
+use super::convert::{CheckOut, Converted, Flapping, HostOut, Look, Times};
 
 /// Writes the files; returns their paths.
 pub(super) fn write(converted: &Converted, out: &Path) -> Result<Vec<PathBuf>, ImportError> {
@@ -64,6 +64,12 @@ fn site(converted: &Converted) -> String {
             text += &format!("USER{number} = {}\n", quoted(value));
         }
     }
+    for (name, period) in &converted.periods {
+        text += &format!("\n[period.{}]\n", key(name));
+        let rules: Vec<String> = period.rules.iter().map(|rule| quoted(rule)).collect();
+        text += &format!("rules = [{}]\n", rules.join(", "));
+        list(&mut text, "exclude", period.exclude.iter());
+    }
     text
 }
 
@@ -114,6 +120,8 @@ fn host_table(host: &HostOut) -> String {
         Some(argv) => list(&mut text, "alive", argv.iter()),
         None => text += "alive = \"none\"\n",
     }
+    said(&mut text, "period", host.period.as_deref().unwrap_or_default());
+    text += &flapping(&host.flapping);
     for (name, value) in &host.variables {
         text += &format!("variables.{} = {}\n", key(name), quoted(value));
     }
@@ -130,12 +138,28 @@ fn check_table(host: &str, check: &CheckOut, host_contacts: &BTreeSet<String>) -
     if check.is_volatile {
         text += "volatile = true\n";
     }
+    said(&mut text, "period", check.period.as_deref().unwrap_or_default());
+    text += &flapping(&check.flapping);
+    for (name, value) in &check.variables {
+        text += &format!("variables.{} = {}\n", key(name), quoted(value));
+    }
     if check.contacts != *host_contacts {
         list(&mut text, "contacts", check.contacts.iter());
     }
     said(&mut text, "notes", &check.notes);
     said(&mut text, "notes_url", &check.notes_url);
     text
+}
+
+/// Writes when flapping is looked for.
+fn flapping(flapping: &Flapping) -> String {
+    match flapping {
+        Flapping::Usual => String::new(),
+        Flapping::Off => "flapping = false\n".to_owned(),
+        Flapping::Limits(low, high) => {
+            format!("flapping = {{ low = {low:?}, high = {high:?} }}\n")
+        }
+    }
 }
 
 /// Writes a text that is not empty.
