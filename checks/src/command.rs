@@ -3,26 +3,19 @@
 //! Source: Nagios Core `base/commands.c`; a line is `[unix time] COMMAND;argument;...`. The file is
 //! a named pipe; whoever may write to it may do all this without signing in, so it is made for its
 //! owner and group alone. What switches things on and off for good is not done here: that is
-//! configuration, and the refusal says which. Hosts' groups are groups; there are no service groups.
+//! configuration, and the refusal says which. Groups are those of hosts; services have none.
+
+mod pipe;
 
 use std::collections::BTreeSet;
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::{CheckId, Origin, Status, Timestamp};
-use rustix::fs::{CWD, FileType, Mode, chmod, mknodat};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::unix::pipe;
-use tokio_util::sync::CancellationToken;
 
 use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
 use crate::checks::Checks;
 use crate::view::HostView;
-
-/// How long a line may be: a result with 64 KiB of output, and some more.
-const LINE_BYTES_MAX: usize = 72 * 1024;
+pub use pipe::serve_commands;
 
 /// One command.
 #[derive(Clone, Debug, PartialEq)]
@@ -328,7 +321,7 @@ fn instead(name: &str) -> Option<&'static str> {
         ),
         (
             &["_CHECK", "_CHECKS"],
-            "what runs is configuration (`period`, or remove the check); for a time, set a downtime",
+            "what runs is configuration (`period`, or remove the check); or set a downtime",
         ),
         (
             &["RESTART_", "SHUTDOWN_", "SAVE_STATE_", "READ_STATE_", "PROCESS_FILE"],
@@ -446,68 +439,6 @@ impl Checks {
         }
         let names = self.checks_of(host).into_iter().filter_map(|view| view.check);
         Ok(names.map(|name| CheckId::check(host, &name)).collect())
-    }
-}
-
-/// Reads commands from a named pipe until `stop`; makes the pipe if it is not there.
-///
-/// A line that is no command is logged and left out. Errors: the pipe cannot be made or opened, or
-/// there is a file of that name that is no pipe.
-pub async fn serve_commands(
-    path: &Path,
-    checks: Arc<Checks>,
-    stop: CancellationToken,
-) -> io::Result<()> {
-    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
-    match mknodat(CWD, path, FileType::Fifo, mode, 0) {
-        // The mask of the process may have taken the group's rights.
-        Ok(()) => chmod(path, mode)?,
-        Err(rustix::io::Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
-    }
-    // Open for writing too, so that the pipe does not end with its last writer.
-    let pipe = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
-    let mut reader = BufReader::new(pipe);
-    let mut line = Vec::new();
-    loop {
-        tokio::select! {
-            read = read_line(&mut reader, &mut line) => read?,
-            () = stop.cancelled() => return Ok(()),
-        }
-        let text = String::from_utf8_lossy(&line).into_owned();
-        line.clear();
-        if text.trim().is_empty() {
-            continue;
-        }
-        match Command::parse(&text) {
-            Ok(command) => {
-                if let Err(error) = checks.execute(command).await {
-                    let error = noroshi_model::chain(&error);
-                    tracing::warn!(command = text.trim_end(), error, "command not done");
-                }
-            }
-            Err(error) => tracing::warn!(command = text.trim_end(), %error, "no command"),
-        }
-    }
-}
-
-/// Reads up to the end of a line; of a longer one than is taken the rest is left out.
-///
-/// Cancel: what was read so far stays in `line`.
-async fn read_line(
-    reader: &mut (impl AsyncBufReadExt + Unpin),
-    line: &mut Vec<u8>,
-) -> io::Result<()> {
-    loop {
-        let buffer = reader.fill_buf().await?;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let count = end.map_or(buffer.len(), |end| end + 1);
-        let room = LINE_BYTES_MAX.saturating_sub(line.len());
-        line.extend_from_slice(&buffer[..count.min(room)]);
-        reader.consume(count);
-        if end.is_some() || count == 0 {
-            return Ok(());
-        }
     }
 }
 

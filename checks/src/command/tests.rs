@@ -1,6 +1,9 @@
 //! Lines in, commands out; and a real pipe.
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::harness::House;
