@@ -11,6 +11,7 @@
 
 mod bytes;
 mod result;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use std::time::Duration;
 use crate::{Batch, Kind, Labels, MetricMeta, Sample, Timestamp, Width};
 use bytes::{Reader, Writer};
 pub use result::{OUTPUT_BYTES_MAX, PluginResult};
+
+pub use table::{Opened, SeriesTable, open};
 
 /// The first bytes of a frame.
 pub const MAGIC: [u8; 4] = *b"NRSF";
@@ -192,26 +195,9 @@ pub fn decode_all(mut bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
 
 /// Reads one frame and returns it with the bytes after it.
 pub fn decode(bytes: &[u8]) -> Result<(Frame, &[u8]), FrameError> {
-    let mut head = Reader::new(bytes);
-    if head.take(4, "magic")? != MAGIC {
-        return Err(FrameError::Magic);
-    }
-    let version = check_version(head.byte("version")?, VERSION)?;
-    let length = u32::from_le_bytes(head.array("length")?) as usize;
-    limit("bytes", length, FRAME_BYTES_MAX)?;
-    let mut reader = Reader::new(head.take(length, "content")?);
-    let mut frame = decode_identity(&mut reader)?;
-    frame.batch.metas = decode_metas(&mut reader)?;
-    let series = decode_series(&mut reader)?;
-    frame.batch.samples = decode_samples(&mut reader, &series)?;
-    if version > VERSION_WITHOUT_RESULTS {
-        frame.results = result::decode(&mut reader)?;
-    }
-    if reader.rest().is_empty() {
-        Ok((frame, head.rest()))
-    } else {
-        Err(FrameError::Malformed { part: "end" })
-    }
+    let (opened, rest) = open(bytes)?;
+    let (frame, _) = opened.read(None, &[])?;
+    Ok((frame, rest))
 }
 
 fn check_version(found: u8, newest: u8) -> Result<u8, FrameError> {

@@ -20,6 +20,7 @@ pub mod check;
 pub mod event;
 pub mod frame;
 pub mod graph;
+pub mod hash;
 pub mod label;
 pub mod quantity;
 pub mod sample;

@@ -1,8 +1,9 @@
 //! The series that are known: labels, numbers, the index, and what is known about metrics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
+use noroshi_model::hash::{Hashed, hash_bytes};
 use noroshi_model::{Kind, Labels, Matcher, MetricMeta, SelectError, Width};
 
 use crate::fold::width_of;
@@ -21,45 +22,9 @@ pub(crate) struct Catalogue {
     count: usize,
 }
 
-/// Takes a hash for what it is.
-#[derive(Default)]
-pub(crate) struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// Returns a hash of a label set: multiply and fold, eight bytes at a time (the method of wyhash
-/// and its kin, github.com/wangyi-fudan/wyhash; constants our own). Equal hashes are told apart by
-/// the labels themselves, so it need not be strong, only fast.
+/// Returns the hash by which a series is found.
 pub(crate) fn hash_labels(labels: &Labels) -> u64 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    const OTHER: u64 = 0xd1b5_4a32_d192_ed03;
-    let fold = |a: u64, b: u64| {
-        let product = u128::from(a) * u128::from(b);
-        (product as u64) ^ (product >> 64) as u64
-    };
-    let bytes = labels.as_packed().as_bytes();
-    let mut hash = ODD ^ bytes.len() as u64;
-    let (pairs, rest) = bytes.as_chunks::<16>();
-    for pair in pairs {
-        let (words, _) = pair.as_chunks::<8>();
-        let (a, b) = (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]));
-        hash = fold(a ^ ODD, b ^ hash);
-    }
-    let mut last = [0; 16];
-    last[..rest.len()].copy_from_slice(rest);
-    let (words, _) = last.as_chunks::<8>();
-    let (a, b) = (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]));
-    fold(fold(a ^ OTHER, b ^ hash), ODD)
+    hash_bytes(labels.as_packed().as_bytes())
 }
 
 impl Catalogue {

@@ -51,6 +51,7 @@ mod engine_sled;
 mod entry;
 mod export;
 mod fetch;
+mod finder;
 mod fold;
 mod head;
 mod import;

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use crate::catalogue::hash_labels;
 use crate::codec::Point;
 use crate::entry::{SamplesWriter, SourceFacts, put_metas, put_series};
+use crate::finder::Finder;
 use crate::head::{Head, LATE_SAMPLES, Put};
 use crate::inner::{Counters, Inner};
 use crate::journal::Waiter;
@@ -70,6 +71,7 @@ pub(crate) struct Writer {
 /// Buffers that keep their size from batch to batch.
 #[derive(Default)]
 pub(crate) struct Scratch {
+    finder: Finder,
     series: Vec<u32>,
     points: Vec<Point>,
     framed: Vec<u8>,
@@ -293,14 +295,14 @@ impl Writer {
 
     /// Finds the series of each sample, making those that are new.
     fn resolve(&mut self, batch: &Batch, scratch: &mut Scratch, accepted: &mut Accepted) {
-        let series = &mut scratch.series;
+        let Scratch { finder, series, .. } = scratch;
         series.clear();
         let mut is_any_new = false;
         {
             let catalogue = self.inner.catalogue.read();
+            finder.begin(&catalogue);
             series.extend(batch.samples.iter().map(|sample| {
-                let hash = hash_labels(&sample.labels);
-                let found = catalogue.find(hash, &sample.labels);
+                let found = finder.find(&catalogue, &sample.labels);
                 is_any_new |= found.is_none();
                 found.unwrap_or(NO_SERIES)
             }));

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use noroshi_collector::prometheus::remote_write;
 use noroshi_model::Timestamp;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub(crate) struct App {
     pub(crate) deps: WebDeps,
     pub(crate) people: Arc<People>,
     pub(crate) gate: Gate,
+    /// Remembers the series that senders of remote writes repeat.
+    pub(crate) remote_writes: Arc<remote_write::Receiver>,
     pub(crate) requests: Requests,
     pub(crate) live: Arc<Live>,
     pub(crate) stop: CancellationToken,
@@ -57,6 +60,7 @@ impl App {
             deps,
             people,
             gate: Gate::new(),
+            remote_writes: Arc::default(),
             requests: Requests::default(),
             live: Arc::new(Live::new()),
             stop,

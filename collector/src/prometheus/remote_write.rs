@@ -4,11 +4,15 @@
 //! messages of `prometheus/prometheus` `prompb/types.proto`, `prompb/remote.proto` and
 //! `prompb/io/prometheus/write/v2/types.proto`. The body is protobuf in snappy's block format.
 
+mod known;
 mod messages;
+mod walk;
 
 use noroshi_model::{Batch, Kind, Labels, MetricMeta, Sample, Timestamp, Width};
+use parking_lot::Mutex;
 use prost::Message;
 
+use known::Known;
 use messages::{v1, v2};
 
 /// Largest body in bytes as it comes. Prometheus sends at most about 2,000 samples at once.
@@ -16,6 +20,16 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// Largest body in bytes after decompression.
 pub const DECODED_BYTES_MAX: usize = 64 << 20;
+
+/// Largest sum of the labels of all series of a request, in bytes: in version 2 each text stands
+/// once, and without this bound a few bytes could ask for a megabyte.
+const LABEL_BYTES_MAX: usize = DECODED_BYTES_MAX;
+
+/// Buffers for decompressed requests that are kept for later ones: as many as are read at once.
+const BUFFERS_MAX: usize = 4;
+
+/// Buffers above this size, in bytes, are not kept: usual requests have a tenth of it.
+const BUFFER_BYTES_MAX: usize = 4 << 20;
 
 /// What a remote write says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,28 +76,56 @@ pub enum RemoteWriteError {
     },
 }
 
-/// Reads a remote write of either version; `content_type` tells which.
-///
-/// Series become what they are called: no label is added. Errors: [`RemoteWriteError`].
-pub fn decode(content_type: &str, body: &[u8]) -> Result<Decoded, RemoteWriteError> {
-    let is_second = is_second(content_type)?;
-    let check = |bytes, bytes_max| {
-        if bytes > bytes_max {
-            Err(RemoteWriteError::TooLarge { bytes, bytes_max })
-        } else {
-            Ok(())
-        }
-    };
-    check(body.len(), BODY_BYTES_MAX)?;
-    let length = snap::raw::decompress_len(body).map_err(RemoteWriteError::Compression)?;
-    check(length, DECODED_BYTES_MAX)?;
-    let plain = snap::raw::Decoder::new().decompress_vec(body);
-    let plain = plain.map_err(RemoteWriteError::Compression)?;
-    if is_second {
-        second(v2::Request::decode(plain.as_slice()).map_err(RemoteWriteError::Message)?)
-    } else {
-        first(v1::WriteRequest::decode(plain.as_slice()).map_err(RemoteWriteError::Message)?)
+/// Reads remote writes, and remembers the series that senders repeat.
+#[derive(Debug)]
+pub struct Receiver {
+    /// Series of version 1 by the bytes of their labels.
+    first: Known,
+    /// Series of version 2 by their labels as [`Labels::as_packed`] gives them.
+    second: Known,
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self { first: Known::new(), second: Known::new(), buffers: Mutex::default() }
     }
+}
+
+impl Receiver {
+    /// Reads a remote write of either version; `content_type` tells which.
+    ///
+    /// Series become what they are called: no label is added. Errors: [`RemoteWriteError`].
+    pub fn decode(&self, content_type: &str, body: &[u8]) -> Result<Decoded, RemoteWriteError> {
+        let is_second = is_second(content_type)?;
+        check(body.len(), BODY_BYTES_MAX)?;
+        let length = snap::raw::decompress_len(body).map_err(RemoteWriteError::Compression)?;
+        check(length, DECODED_BYTES_MAX)?;
+        let mut buffer = self.buffers.lock().pop().unwrap_or_default();
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        let unpacked = snap::raw::Decoder::new().decompress(body, &mut buffer);
+        let length = unpacked.map_err(RemoteWriteError::Compression)?;
+        let plain = &buffer[..length];
+        let decoded = if is_second {
+            walk::second(plain, &self.second).map_or_else(|| second(plain), Ok)
+        } else {
+            walk::first(plain, &self.first).map_or_else(|| first(plain), Ok)
+        };
+        let mut buffers = self.buffers.lock();
+        if buffer.len() <= BUFFER_BYTES_MAX && buffers.len() < BUFFERS_MAX {
+            buffers.push(buffer);
+        }
+        decoded
+    }
+}
+
+fn check(bytes: usize, bytes_max: usize) -> Result<(), RemoteWriteError> {
+    if bytes > bytes_max {
+        return Err(RemoteWriteError::TooLarge { bytes, bytes_max });
+    }
+    Ok(())
 }
 
 /// Tells whether a content type means version 2; without a `proto` it is version 1.
@@ -100,7 +142,10 @@ fn is_second(content_type: &str) -> Result<bool, RemoteWriteError> {
     }
 }
 
-fn first(request: v1::WriteRequest) -> Result<Decoded, RemoteWriteError> {
+/// Reads a request of version 1 message by message: says what is wrong with it, and is what
+/// [`walk::first`] is tested against.
+fn first(plain: &[u8]) -> Result<Decoded, RemoteWriteError> {
+    let request = v1::WriteRequest::decode(plain).map_err(RemoteWriteError::Message)?;
     let mut decoded = Decoded::default();
     for series in request.timeseries {
         let pairs = series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
@@ -110,21 +155,20 @@ fn first(request: v1::WriteRequest) -> Result<Decoded, RemoteWriteError> {
         let samples = series.samples.into_iter().map(|s| (s.timestamp, s.value));
         add(&mut decoded, &labels, samples);
     }
-    for meta in request.metadata {
-        let (unit, help) = (meta.unit, meta.help);
-        let name = meta.metric_family_name;
-        decoded.batch.metas.push(MetricMeta { kind: kind(meta.r#type, &name), name, unit, help });
-    }
+    decoded.batch.metas.extend(request.metadata.into_iter().map(MetricMeta::from));
     Ok(decoded)
 }
 
-fn second(request: v2::Request) -> Result<Decoded, RemoteWriteError> {
+/// Reads a request of version 2 message by message, as [`first`].
+fn second(plain: &[u8]) -> Result<Decoded, RemoteWriteError> {
+    let request = v2::Request::decode(plain).map_err(RemoteWriteError::Message)?;
     let symbols = request.symbols;
     let symbol = |place: u32| {
         let found = symbols.get(place as usize).map(String::as_str);
         found.ok_or(RemoteWriteError::Series { what: "a reference to a symbol that is not there" })
     };
     let mut decoded = Decoded::default();
+    let mut label_bytes = 0;
     for series in request.timeseries {
         let (places, rest) = series.labels_refs.as_chunks::<2>();
         if !rest.is_empty() {
@@ -134,6 +178,9 @@ fn second(request: v2::Request) -> Result<Decoded, RemoteWriteError> {
         for [name, value] in places {
             pairs.push((symbol(*name)?, symbol(*value)?));
         }
+        label_bytes +=
+            pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
+        check(label_bytes, LABEL_BYTES_MAX)?;
         let labels = labels(pairs.into_iter())?;
         decoded.histograms_left_out += series.histograms.len();
         decoded.exemplars_left_out += series.exemplars.len();
@@ -174,6 +221,13 @@ fn labels<'a>(
         return Err(RemoteWriteError::Series { what: "a label twice or without a name" });
     }
     Ok(labels)
+}
+
+impl From<v1::MetricMetadata> for MetricMeta {
+    fn from(meta: v1::MetricMetadata) -> Self {
+        let (name, unit, help) = (meta.metric_family_name, meta.unit, meta.help);
+        Self { kind: kind(meta.r#type, &name), name, unit, help }
+    }
 }
 
 /// The numbers of `MetricMetadata.MetricType`; both versions agree on the first eight.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::process::Command;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -9,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use noroshi_collector::prometheus::remote_write::{Decoded, decode};
+use noroshi_collector::prometheus::remote_write::{Decoded, Receiver};
 use noroshi_model::{Kind, Width};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -21,16 +22,18 @@ async fn receiver() -> (u16, watch::Receiver<Vec<Decoded>>, tokio::task::JoinHan
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (kept, told) = watch::channel(Vec::new());
+    let receiver = Arc::new(Receiver::default());
     let task = tokio::spawn(async move {
         let mut open = tokio::task::JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            let kept = kept.clone();
+            let (kept, receiver) = (kept.clone(), Arc::clone(&receiver));
             let service = service_fn(move |request: Request<Incoming>| {
-                let kept = kept.clone();
+                let (kept, receiver) = (kept.clone(), Arc::clone(&receiver));
                 async move {
                     let kind = request.headers()["content-type"].to_str().unwrap().to_owned();
                     let body = request.into_body().collect().await.unwrap().to_bytes();
-                    kept.send_modify(|all| all.push(decode(&kind, &body).unwrap()));
+                    let decoded = receiver.decode(&kind, &body).unwrap();
+                    kept.send_modify(|all| all.push(decoded));
                     Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
                 }
             });

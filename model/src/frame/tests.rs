@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -289,4 +291,26 @@ proptest! {
             prop_assert_eq!(frames.len(), 1);
         }
     }
+}
+
+#[test]
+fn a_frame_with_the_series_of_the_last_one_shares_their_labels() {
+    let own = [("instance", "web1"), ("job", "node")];
+    let bytes = encode(&frame_of_version_1());
+    let (first, table) = open(&bytes).unwrap().0.read(None, &own).unwrap();
+    assert_eq!(table.len(), 2);
+    let shown: Vec<String> = first.batch.samples.iter().map(|s| s.labels.to_string()).collect();
+    assert_eq!(shown[0], r#"node_load1{instance="web1",job="node"}"#);
+    let (second, same) = open(&bytes).unwrap().0.read(Some(Arc::clone(&table)), &own).unwrap();
+    assert_eq!(bits(&second), bits(&first));
+    assert!(Arc::ptr_eq(&table, &same));
+
+    // One series more: the table of the last frame is of no use, and does no harm.
+    let mut more = frame_of_version_1();
+    more.batch.samples.push(sample(&[("__name__", "up")], 20_000, 1.0));
+    let bytes = encode(&more);
+    let (read, other) = open(&bytes).unwrap().0.read(Some(table), &own).unwrap();
+    assert_eq!((read.batch.samples.len(), other.len()), (4, 3));
+    let (plain, _) = open(&bytes).unwrap().0.read(None, &own).unwrap();
+    assert_eq!(bits(&read), bits(&plain));
 }

@@ -10,9 +10,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use noroshi_collector::prometheus::remote_write::{
-    BODY_BYTES_MAX, Decoded, RemoteWriteError, decode,
-};
+use noroshi_collector::prometheus::remote_write::{BODY_BYTES_MAX, Decoded, RemoteWriteError};
 use noroshi_model::Refused;
 use noroshi_model::seam::Accepted;
 
@@ -47,7 +45,8 @@ async fn write(
     let mime = text(header::CONTENT_TYPE).unwrap_or(MIME).to_owned();
     let body =
         body.map_err(|error| Failure { kind: ErrorType::TooLarge, message: error.body_text() })?;
-    let decoded = match app.gate.query(move || decode(&mime, &body)).await? {
+    let receiver = Arc::clone(&app.remote_writes);
+    let decoded = match app.gate.query(move || receiver.decode(&mime, &body)).await? {
         Ok(decoded) => decoded,
         Err(error @ RemoteWriteError::ContentType { .. }) => {
             // The sender tries the other version.

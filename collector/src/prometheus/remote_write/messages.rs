@@ -81,7 +81,7 @@ pub(super) mod v2 {
         pub(in super::super) metadata: Option<Metadata>,
     }
 
-    #[derive(Clone, Copy, PartialEq, prost::Message)]
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
     pub(in super::super) struct Metadata {
         #[prost(int32, tag = "1")]
         pub(in super::super) r#type: i32,

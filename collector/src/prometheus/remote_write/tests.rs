@@ -8,6 +8,24 @@ use proptest::prelude::*;
 const FIRST: &str = "application/x-protobuf";
 const SECOND: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
+/// Reads a body message by message, by a receiver that knows nothing, and by one that has seen it
+/// before; all three must say the same.
+fn decode(content_type: &str, body: &[u8]) -> Result<Decoded, RemoteWriteError> {
+    let receiver = Receiver::default();
+    let fresh = receiver.decode(content_type, body);
+    let again = receiver.decode(content_type, body);
+    // As text: NaN is not equal to itself.
+    let shown = |outcome: &Result<Decoded, RemoteWriteError>| format!("{outcome:?}");
+    assert_eq!(shown(&fresh), shown(&again));
+    if let Ok(plain) = snap::raw::Decoder::new().decompress_vec(body)
+        && let Ok(is_second) = is_second(content_type)
+    {
+        let by_messages = if is_second { second(&plain) } else { first(&plain) };
+        assert_eq!(shown(&fresh), shown(&by_messages));
+    }
+    fresh
+}
+
 fn packed(message: &impl Message) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(&message.encode_to_vec()).unwrap()
 }
@@ -115,7 +133,76 @@ fn what_is_no_remote_write_is_refused_with_the_reason() {
     assert!(matches!(kind(FIRST, &packed(&twice)), RemoteWriteError::Series { .. }));
 }
 
+#[test]
+fn usual_requests_are_read_without_the_messages_and_known_series_share_their_labels() {
+    let known = Known::new();
+    let first_time = walk::first(&request().encode_to_vec(), &known).unwrap();
+    let second_time = walk::first(&request().encode_to_vec(), &known).unwrap();
+    let text = |decoded: &Decoded| decoded.batch.samples[0].labels.as_packed().as_ptr();
+    assert_eq!(text(&first_time), text(&second_time));
+    let known = Known::new();
+    let first_time = walk::second(&second_request().encode_to_vec(), &known).unwrap();
+    let second_time = walk::second(&second_request().encode_to_vec(), &known).unwrap();
+    assert_eq!(text(&first_time), text(&second_time));
+}
+
+#[test]
+fn odd_but_legal_messages_are_read_by_the_messages() {
+    let known = Known::new();
+    // A sample before the labels.
+    let series = b"\x12\x0b\x09\0\0\0\0\0\0\xf0\x3f\x10\x05\x0a\x0d\x0a\x08__name__\x12\x01a";
+    let mut plain = vec![0x0a, series.len() as u8];
+    plain.extend(series);
+    assert!(walk::first(&plain, &known).is_none());
+    let body = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
+    assert_eq!(decode(FIRST, &body).unwrap().batch.samples[0].value, 1.0);
+    // A field that is not known here.
+    let mut plain = request().encode_to_vec();
+    plain.extend(b"\x7a\x01x");
+    assert!(walk::first(&plain, &known).is_none());
+    let body = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
+    assert_eq!(decode(FIRST, &body).unwrap().batch.samples.len(), 2);
+    // NUL in a symbol must not make one series of two.
+    let mut forged = second_request();
+    forged.symbols[4] = "x\0y\0z".to_owned();
+    let decoded = decode(SECOND, &packed(&forged)).unwrap();
+    assert_eq!(decoded.batch.samples[0].labels.get("job"), Some("x\u{fffd}y\u{fffd}z"));
+}
+
+#[test]
+fn the_sum_of_all_labels_has_a_bound() {
+    let mut request = second_request();
+    request.symbols[4] = "x".repeat(1 << 20);
+    let series = request.timeseries[0].clone();
+    request.timeseries = vec![series; LABEL_BYTES_MAX >> 20];
+    let error = decode(SECOND, &packed(&request)).unwrap_err();
+    assert!(matches!(error, RemoteWriteError::TooLarge { .. }), "{error}");
+}
+
+fn any_request() -> impl Strategy<Value = WriteRequest> {
+    let text = prop::sample::select(vec!["", "__name__", "a", "b", "up", "x\0y", "\u{e9}"]);
+    let label = (text.clone(), text).prop_map(|(name, value)| label(name, value));
+    let sample = (prop::sample::select(vec![0.0, 1.5, -1.0]), prop::sample::select(vec![0, 5, -7]));
+    let sample = sample.prop_map(|(value, timestamp)| v1::Sample { value, timestamp });
+    let unread = || prop::collection::vec(Just(Unread {}), 0..2);
+    let name = prop::sample::select(vec!["up", "down"]);
+    let labels = (name, prop::collection::vec(label, 0..3));
+    let series = (labels, prop::collection::vec(sample, 0..3), unread(), unread());
+    let series = series.prop_map(|((name, mut labels), samples, exemplars, histograms)| {
+        labels.insert(0, self::label("__name__", name));
+        v1::TimeSeries { labels, samples, exemplars, histograms }
+    });
+    prop::collection::vec(series, 0..5)
+        .prop_map(|timeseries| WriteRequest { timeseries, metadata: Vec::new() })
+}
+
 proptest! {
+    #[test]
+    fn any_request_is_read_as_the_messages_say(request in any_request()) {
+        // `decode` compares.
+        let _whatever = decode(FIRST, &packed(&request));
+    }
+
     #[test]
     fn damaged_messages_never_panic(at in 0..200_usize, byte in any::<u8>(), is_second in any::<bool>()) {
         let plain = if is_second { second_request().encode_to_vec() } else { request().encode_to_vec() };
