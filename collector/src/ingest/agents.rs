@@ -7,6 +7,7 @@ use noroshi_model::Timestamp;
 use noroshi_model::frame::Frame;
 use serde::Serialize;
 
+use super::unpack::Read;
 use super::{AgentIdentity, IngestError};
 
 /// For so long a name belongs to the machine that reported under it last.
@@ -105,7 +106,7 @@ impl Agents {
     pub(super) fn note(
         &mut self,
         agent: &AgentIdentity,
-        frame: &Frame,
+        Read { frame, series }: &Read,
         (at, clock_offset_ms): (Timestamp, i64),
     ) -> Result<Option<HostSeen>, IngestError> {
         let host = &frame.host;
@@ -152,7 +153,7 @@ impl Agents {
             newest_sample: newest.max(newest_before),
             interval_ms: frame.batch.interval.map(|interval| interval.as_millis() as u64),
             clock_offset_ms,
-            series: last.map_or_else(|| series_count(frame), |last| last.series),
+            series: last.map_or(*series, |last| last.series),
             plugin_intervals_ms,
             frames: before.map_or(0, |known| known.view.frames) + 1,
             frames_missing: 0,
@@ -208,10 +209,4 @@ fn plugin_intervals(frame: &Frame) -> BTreeMap<String, u64> {
         Some((name.to_owned(), (sample.value * 1000.0) as u64))
     })
     .collect()
-}
-
-/// Returns how many series a frame has.
-pub(super) fn series_count(frame: &Frame) -> usize {
-    let labels = frame.batch.samples.iter().map(|sample| &sample.labels);
-    labels.collect::<HashSet<_>>().len()
 }

@@ -2,11 +2,13 @@
 
 mod agents;
 mod plugins;
+mod unpack;
 
-use std::io::Read;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use noroshi_model::frame::{self, Frame};
+use noroshi_model::seam::Accepted;
 use noroshi_model::{Clock, Kind, Labels, MetricMeta, Refused, Sample, Sink, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -14,6 +16,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use agents::Agents;
 use plugins::Plugins;
+use unpack::{Read, Unpacker};
 
 pub use agents::{AgentView, HostSeen};
 pub use plugins::HostResults;
@@ -79,6 +82,15 @@ pub struct Receipt {
     /// Names of plug-ins of the agent's config that it is asked to run at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub run: Vec<String>,
+}
+
+impl Receipt {
+    fn add(&mut self, taken: Accepted) {
+        self.accepted += taken.stored;
+        self.too_old += taken.too_old;
+        self.in_future += taken.in_future;
+        self.over_budget += taken.over_budget;
+    }
 }
 
 /// Why a body was not taken.
@@ -173,6 +185,7 @@ pub struct Ingest {
     sink: Arc<dyn Sink>,
     limits: Limits,
     agents: Mutex<Agents>,
+    unpacker: Arc<Unpacker>,
     seen: broadcast::Sender<HostSeen>,
     plugins: Plugins,
 }
@@ -187,8 +200,9 @@ impl Ingest {
     pub fn with_limits(clock: Arc<dyn Clock>, sink: Arc<dyn Sink>, limits: Limits) -> Arc<Self> {
         let (seen, _) = broadcast::channel(SEEN_QUEUE);
         let agents = Mutex::new(Agents::new(limits.hosts_max));
-        let plugins = Plugins::default();
-        Arc::new(Self { clock, sink, limits, agents, seen, plugins })
+        let (plugins, unpacker) = (Plugins::default(), Unpacker::new(limits.decoded_bytes_max));
+        let unpacker = Arc::new(unpacker);
+        Arc::new(Self { clock, sink, limits, agents, unpacker, seen, plugins })
     }
 
     /// Keeps a name for the server itself: frames of a host of that name are refused.
@@ -212,36 +226,50 @@ impl Ingest {
         }
         let (sent_at, frames) = self.unpack(body).await?;
         let offset_ms = received_at.as_millis().saturating_sub(sent_at.as_millis());
-        let mut receipt = Receipt::default();
+        let mut submitted = Vec::with_capacity(frames.len());
+        let mut results = Vec::with_capacity(frames.len());
+        let (mut failed, mut asked_of) = (None, None);
         let last = frames.len().saturating_sub(1);
-        for (index, mut frame) in frames.into_iter().enumerate() {
-            self.check(&frame)?;
-            label(&mut frame);
+        for (index, mut read) in frames.into_iter().enumerate() {
+            if let Err(error) = self.note(agent, &read, (received_at, offset_ms)) {
+                failed = Some(error);
+                break;
+            }
             if index == last {
-                add_offset(&mut frame, received_at, offset_ms);
+                add_offset(&mut read.frame, received_at, offset_ms);
             }
-            let seen = {
-                let mut agents = self.agents.lock();
-                agents.note(agent, &frame, (received_at, offset_ms))?
-            };
-            let results = std::mem::take(&mut frame.results);
-            let host = std::mem::take(&mut frame.host.name);
-            let taken = self.sink.submit(frame.batch).await.map_err(IngestError::Refused)?;
-            receipt.accepted += taken.stored;
-            receipt.too_old += taken.too_old;
-            receipt.in_future += taken.in_future;
-            receipt.over_budget += taken.over_budget;
-            if let Some(seen) = seen
-                && self.seen.send(seen).is_err()
-            {
-                tracing::debug!("nobody wants to know which hosts report");
-            }
-            self.plugins.deliver(&host, results).await;
-            if index == last {
-                receipt.run = self.plugins.take_asked(&host);
-            }
+            // All are made durable together, in their order.
+            submitted.push(self.sink.submit(read.frame.batch));
+            results.push((read.frame.host.name, read.frame.results));
         }
+        let mut receipt = Receipt::default();
+        for (taken, (host, results)) in join_all(submitted).await.into_iter().zip(results) {
+            receipt.add(taken.map_err(IngestError::Refused)?);
+            self.plugins.deliver(&host, results).await;
+            asked_of = Some(host);
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        receipt.run = asked_of.map_or_else(Vec::new, |host| self.plugins.take_asked(&host));
         Ok(receipt)
+    }
+
+    /// Checks a frame and takes note of its host.
+    fn note(
+        &self,
+        agent: &AgentIdentity,
+        read: &Read,
+        (received_at, offset_ms): (Timestamp, i64),
+    ) -> Result<(), IngestError> {
+        self.check(read)?;
+        let seen = self.agents.lock().note(agent, read, (received_at, offset_ms))?;
+        if let Some(seen) = seen
+            && self.seen.send(seen).is_err()
+        {
+            tracing::debug!("nobody wants to know which hosts report");
+        }
+        Ok(())
     }
 
     /// Returns the results of plug-ins that agents run, from now on; the last caller gets them.
@@ -273,21 +301,21 @@ impl Ingest {
         self.seen.subscribe()
     }
 
-    async fn unpack(&self, body: &[u8]) -> Result<(Timestamp, Vec<Frame>), IngestError> {
+    async fn unpack(&self, body: &[u8]) -> Result<(Timestamp, Vec<Read>), IngestError> {
         let body = frame::decode_body(body).map_err(IngestError::Frame)?;
-        let bytes_max = self.limits.decoded_bytes_max;
         let frames = if body.compressed.len() <= INLINE_BYTES_MAX {
-            unpack(body.compressed, bytes_max)?
+            self.unpacker.unpack(body.compressed)?
         } else {
             let compressed = body.compressed.to_vec();
-            let work = tokio::task::spawn_blocking(move || unpack(&compressed, bytes_max));
+            let unpacker = Arc::clone(&self.unpacker);
+            let work = tokio::task::spawn_blocking(move || unpacker.unpack(&compressed));
             let broken = |error| IngestError::Compression(std::io::Error::other(error));
             work.await.map_err(broken)??
         };
         Ok((body.sent_at, frames))
     }
 
-    fn check(&self, frame: &Frame) -> Result<(), IngestError> {
+    fn check(&self, Read { frame, series }: &Read) -> Result<(), IngestError> {
         let name = &frame.host.name;
         let is_odd = |c: char| c == '/' || c.is_control();
         if name.is_empty() || name.len() > HOST_NAME_MAX || name.contains(is_odd) {
@@ -305,9 +333,8 @@ impl Ingest {
         if results > self.limits.results_max {
             return too_many("results", results, self.limits.results_max);
         }
-        let series = agents::series_count(frame);
-        if series > self.limits.series_max {
-            return too_many("series", series, self.limits.series_max);
+        if *series > self.limits.series_max {
+            return too_many("series", *series, self.limits.series_max);
         }
         Ok(())
     }
@@ -321,34 +348,6 @@ impl std::fmt::Debug for Ingest {
 
 /// Longest name of a host in bytes, as in DNS (RFC 1035, 2.3.4).
 const HOST_NAME_MAX: usize = 253;
-
-/// Decompresses and reads frames; stops at `bytes_max` before memory is taken for more.
-fn unpack(compressed: &[u8], bytes_max: usize) -> Result<Vec<Frame>, IngestError> {
-    let mut decoder =
-        zstd::stream::read::Decoder::new(compressed).map_err(IngestError::Compression)?;
-    // Level 3, which agents use, has windows of at most 2 MiB; more is an attack on memory.
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(IngestError::Compression)?;
-    let mut plain = Vec::new();
-    let bound = bytes_max as u64 + 1;
-    decoder.take(bound).read_to_end(&mut plain).map_err(IngestError::Compression)?;
-    if plain.len() > bytes_max {
-        return Err(IngestError::TooLarge { bytes: plain.len(), bytes_max });
-    }
-    frame::decode_all(&plain).map_err(IngestError::Frame)
-}
-
-/// Largest window of a compressed frame: 2^23 bytes, the least that RFC 8878 (3.1.1.1.2) wants
-/// every decoder to support.
-const WINDOW_LOG_MAX: u32 = 23;
-
-/// Sets the labels that only the server may set.
-fn label(frame: &mut Frame) {
-    for sample in &mut frame.batch.samples {
-        let mut builder = sample.labels.to_builder();
-        builder.set("instance", &frame.host.name).set("job", "node");
-        sample.labels = builder.build();
-    }
-}
 
 /// The series that says how far an agent's clock is off.
 pub(crate) const CLOCK_OFFSET: &str = "noroshi_agent_clock_offset_seconds";
