@@ -1,21 +1,29 @@
 #!/usr/bin/env bash
 # Measures the store beside VictoriaMetrics, Prometheus and rrdcached, one after the other, on the
-# same generated samples: taking in by remote write (rrdcached by its own socket, a tenth of the
-# hosts), memory, bytes on disk after settling, restart after kill -9.
+# same generated samples: taking in by remote write and by the agents' protocol (rrdcached by its own
+# socket, a tenth of the hosts), memory, bytes on disk after settling, reading, restart after kill -9
+# under full load.
 #
-#   bench/store.sh                                 1,000 hosts x 100 series x 360 steps of 10 s
-#   STORE_HOSTS=100 STORE_STEPS=60 bench/store.sh  less
+#   bench/store.sh [STEPS]             1,000 hosts x 100 series x STEPS (360) steps of 10 s
+#   STORE_HOSTS=100 bench/store.sh 60  less
+#   ONLY='noroshi agents' bench/store.sh    some of: noroshi agents victoria prometheus rrdcached
 #
 # Needs Debian and, for the first run, root: it installs the peers, curl and python3. NOROSHI and LOAD
 # name programs that are built already. Listens on 127.0.0.1 only; what it starts it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export STORE_HOSTS=${STORE_HOSTS:-1000} STORE_STEPS=${STORE_STEPS:-360}
+export STORE_HOSTS=${STORE_HOSTS:-1000} STORE_STEPS=${1:-360}
+only=${ONLY:-noroshi agents victoria prometheus rrdcached}
+# Steps of the load under which a server is killed.
+last_steps=60
+export STORE_START=$((($(date +%s) / 10 - STORE_STEPS - last_steps) * 10))
 folder=$(mktemp -d "${BENCH_DIR:-/var/tmp}/noroshi-bench-XXXXXX")
 pid=
+loader=
 finish() {
     [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
+    [ -z "$loader" ] || kill -9 "$loader" 2>/dev/null || true
     rm -rf "$folder"
 }
 trap finish EXIT
@@ -39,7 +47,9 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 memory() { awk '/^VmRSS/ { printf "%.0f", $2 / 1024 }' "/proc/$1/status"; }
 now() { date +%s.%N; }
-row() { printf '| %-16s | %11s | %11s | %13s | %8s | %9s |\n' "$@"; }
+row() { printf '| %-24s | %9s | %9s | %12s | %7s | %14s | %9s |\n' "$@"; }
+calculate() { awk "BEGIN { printf \"$1\", $2 }"; }
+is_wanted() { [[ " $only " == *" $1 "* ]]; }
 
 # start PROGRAM ARGUMENT...: in the background, as `pid`.
 start() {
@@ -47,10 +57,15 @@ start() {
     pid=$!
     disown
 }
-# gone SIGNAL: ends the program and waits until it has ended.
+# gone SIGNAL: ends the program and waits until it has ended, two minutes at most.
 gone() {
+    local tries=0
     kill "$1" "$pid"
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    while kill -0 "$pid" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 2400 ] || kill -9 "$pid"
+        sleep 0.05
+    done
 }
 # wait_for URL: until it answers with success.
 wait_for() {
@@ -73,67 +88,162 @@ settled() {
     done
     echo "$size"
 }
-# measure NAME DATA READY -- PROGRAM ARGUMENT... with LOADING as the loader's arguments.
-measure() {
-    local name=$1 data=$2 ready=$3 before cpu rss samples seconds bytes begun restart
-    shift 4
+cat >"$folder/reads.py" <<'PYTHON'
+"""Prints the median milliseconds of two queries over one connection: reads.py BASE TOKEN END."""
+import http.client
+import statistics
+import sys
+import time
+import urllib.parse
+
+base, token, end = sys.argv[1], sys.argv[2], int(sys.argv[3])
+address, _, prefix = base.removeprefix("http://").partition("/")
+connection = http.client.HTTPConnection(address)
+headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def median(path, **parameters):
+    times = []
+    for _ in range(15):
+        begun = time.perf_counter()
+        query = urllib.parse.urlencode(parameters)
+        connection.request("GET", f"/{prefix}/{path}?{query}", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        times.append(time.perf_counter() - begun)
+        if answer.status != 200 or b'"result":[]' in body:
+            sys.exit(f"{path}: {answer.status} {body[:300]}")
+    return 1000 * statistics.median(times)
+
+
+average = median("query_range", query="avg(rate(node_thing0_total[5m]))", start=end - 3600, end=end, step=15)
+raw = median("query", query='node_thing2{instance=~"host0000[0-9].*"}[1h]', time=end)
+print(f"{average:.1f} / {raw:.1f}")
+PYTHON
+
+# taken_in: loads with LOADING as the loader's arguments; leaves `rates`, `bytes` and `rss` behind.
+taken_in() {
+    local before samples seconds cpu
     before=$(ticks "$pid")
-    read -r samples seconds < <("$load" "${loading[@]}")
+    read -r samples seconds < <(timeout 1800 "$load" "${loading[@]}")
     cpu=$(($(ticks "$pid") - before))
     rss=$(memory "$pid")
-    bytes=$(settled "$data")
-    if [ -n "$ready" ]; then
-        gone -9
-        begun=$(now)
-        start "$@"
-        wait_for "$ready"
-        restart=$(awk -v a="$begun" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }')
-    fi
-    row "$name" "$(awk -v n="$samples" -v s="$seconds" 'BEGIN { printf "%.0f", n / s }')" \
-        "$(awk -v n="$samples" -v t="$cpu" 'BEGIN { printf "%.0f", n * 100 / (t > 0 ? t : 1) }')" \
-        "$(awk -v b="$bytes" -v n="$samples" 'BEGIN { printf "%.2f", b / n }')" "$rss" "${restart:--}"
+    took=$seconds
+    rates=("$(calculate %.0f "$samples / $seconds")" "$(calculate %.0f "$samples * 100 / ($cpu + 0.5)")")
+    bytes=$(calculate %.2f "$(settled "$1") / $samples")
+}
+# killed_under_load READY JOURNAL -- PROGRAM ARGUMENT...: kills the server amid a second load, once
+# JOURNAL holds 26 MiB where there is one; prints the seconds from start to READY.
+killed_under_load() {
+    local ready=$1 journal=$2 begun tries=0 tries_max
+    shift 3
+    STORE_SKIP=$STORE_STEPS STORE_STEPS=$last_steps "$load" "${loading[@]}" >/dev/null 2>&1 &
+    loader=$!
+    disown
+    tries_max=$(calculate %.0f "20 + $took * $last_steps / $STORE_STEPS * 0.6 * 20")
+    until [ "$tries" -ge "$tries_max" ]; do
+        if [ -n "$journal" ]; then
+            [ "$(du -s --block-size=1M "$journal" | cut -f1)" -lt 26 ] || break
+            kill -0 "$loader" 2>/dev/null || break
+        fi
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+    gone -9
+    kill "$loader" 2>/dev/null || true
+    loader=
+    [ -z "$journal" ] || left=$(du -s --block-size=1M "$journal" | cut -f1)
+    begun=$(now)
+    start "$@"
+    wait_for "$ready"
+    restart=$(calculate %.2f "$(now) - $begun")
+}
+# measure NAME DATA READY JOURNAL API TOKEN -- PROGRAM ARGUMENT...
+measure() {
+    local name=$1 data=$2 ready=$3 journal=$4 api=$5 token=$6 reads
+    shift 7
+    taken_in "$data"
+    reads=$(python3 "$folder/reads.py" "$api" "$token" $((STORE_START + STORE_STEPS * 10 - 10)))
+    killed_under_load "$ready" "$journal" -- "$@"
+    row "$name" "${rates[@]}" "$bytes" "$rss" "$reads" "$restart"
     gone -TERM
     pid=
+    rm -rf "$data"
 }
 
 echo "$(nproc) processors, Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg) before; $STORE_HOSTS hosts x 100 series x $STORE_STEPS steps of 10 s; $(date +%F)"
 echo
-row program 'samples/s' 'per CPU s' 'bytes/sample' 'RSS MiB' 'restart s'
-row --- ---: ---: ---: ---: ---:
+row program 'samples/s' 'per CPU s' 'bytes/sample' 'RSS MiB' 'reads ms' 'restart s'
+row --- ---: ---: ---: ---: ---: ---:
 
-port=$(free_port)
-mkdir "$folder/noroshi"
 # Without the watch over this machine only what is sent counts. The plan is for three years of
 # archives, whose bytes this disk may not have.
 printf '[local]\nwatch = false\n[store]\ndisk_max = "200 GiB"\n' >"$folder/noroshi.toml"
-command=("$noroshi" serve --config "$folder/noroshi.toml" --data "$folder/noroshi" --listen "127.0.0.1:$port")
-start "${command[@]}"
-wait_for "http://127.0.0.1:$port/healthz"
-token=$(head -1 "$folder/noroshi/local-access")
-loading=(remote-write "http://127.0.0.1:$port/prometheus/api/v1/write" "$token")
-# It listens when the store is open.
-measure noroshi "$folder/noroshi" "http://127.0.0.1:$port/healthz" -- "${command[@]}"
+start_noroshi() {
+    port=$(free_port)
+    mkdir -p "$folder/noroshi"
+    command=("$noroshi" serve --config "$folder/noroshi.toml" --data "$folder/noroshi" --listen "127.0.0.1:$port")
+    start "${command[@]}"
+    # It listens when the store is open.
+    wait_for "http://127.0.0.1:$port/healthz"
+    token=$(head -1 "$folder/noroshi/local-access")
+}
+left=0
+if is_wanted noroshi; then
+    start_noroshi
+    loading=(remote-write "http://127.0.0.1:$port/prometheus/api/v1/write" "$token")
+    measure noroshi "$folder/noroshi" "http://127.0.0.1:$port/healthz" "$folder/noroshi/store/journal" \
+        "http://127.0.0.1:$port/prometheus/api/v1" "$token" -- "${command[@]}"
+fi
+# agents NAME FRAMES
+agents() {
+    start_noroshi
+    loading=(agent "http://127.0.0.1:$port/agent/v1/frames" "$token" "$2")
+    taken_in "$folder/noroshi"
+    row "$1" "${rates[@]}" "$bytes" "$rss" - -
+    gone -TERM
+    pid=
+    rm -rf "$folder/noroshi"
+}
+if is_wanted agents; then
+    STORE_STEPS=$(((STORE_STEPS + 9) / 10)) agents 'noroshi, agents (1/10)' 1
+    agents 'noroshi, agents'\'' spools' 36
+fi
 
-port=$(free_port)
-command=(victoria-metrics -storageDataPath="$folder/victoria" -httpListenAddr="127.0.0.1:$port" -retentionPeriod=12)
-start "${command[@]}"
-wait_for "http://127.0.0.1:$port/health"
-loading=(remote-write "http://127.0.0.1:$port/api/v1/write")
-measure victoria-metrics "$folder/victoria" "http://127.0.0.1:$port/api/v1/query?query=up" -- "${command[@]}"
+if is_wanted victoria; then
+    port=$(free_port)
+    command=(victoria-metrics -storageDataPath="$folder/victoria" -httpListenAddr="127.0.0.1:$port" -retentionPeriod=12)
+    start "${command[@]}"
+    wait_for "http://127.0.0.1:$port/health"
+    loading=(remote-write "http://127.0.0.1:$port/api/v1/write")
+    measure victoria-metrics "$folder/victoria" "http://127.0.0.1:$port/api/v1/query?query=up" '' \
+        "http://127.0.0.1:$port/api/v1" '' -- "${command[@]}"
+fi
 
-port=$(free_port)
-echo 'global: {}' >"$folder/prometheus.yml"
-command=(prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/prometheus"
-    --web.listen-address="127.0.0.1:$port" --web.enable-remote-write-receiver)
-start "${command[@]}"
-wait_for "http://127.0.0.1:$port/-/ready"
-loading=(remote-write "http://127.0.0.1:$port/api/v1/write")
-measure prometheus "$folder/prometheus" "http://127.0.0.1:$port/-/ready" -- "${command[@]}"
+if is_wanted prometheus; then
+    port=$(free_port)
+    echo 'global: {}' >"$folder/prometheus.yml"
+    command=(prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/prometheus"
+        --web.listen-address="127.0.0.1:$port" --web.enable-remote-write-receiver)
+    start "${command[@]}"
+    wait_for "http://127.0.0.1:$port/-/ready"
+    loading=(remote-write "http://127.0.0.1:$port/api/v1/write")
+    measure prometheus "$folder/prometheus" "http://127.0.0.1:$port/-/ready" '' \
+        "http://127.0.0.1:$port/api/v1" '' -- "${command[@]}"
+fi
 
-# One file a series: a tenth of the hosts.
-STORE_HOSTS=$(((STORE_HOSTS + 9) / 10))
-mkdir "$folder/rrd" "$folder/rrd-journal"
-start rrdcached -g -l "unix:$folder/rrd.sock" -b "$folder/rrd" -B -j "$folder/rrd-journal" -w 3600 -z 0 -p "$folder/rrd.pid"
-until [ -S "$folder/rrd.sock" ]; do sleep 0.05; done
-loading=(rrdcached "$folder/rrd.sock" "$folder/rrd")
-measure 'rrdcached (1/10)' "$folder/rrd" '' --
+if is_wanted rrdcached; then
+    # One file a series: a tenth of the hosts. What is in memory at the end is written in two minutes
+    # or lost: it is not measured.
+    STORE_HOSTS=$(((STORE_HOSTS + 9) / 10))
+    mkdir "$folder/rrd" "$folder/rrd-journal"
+    start rrdcached -g -l "unix:$folder/rrd.sock" -b "$folder/rrd" -B -j "$folder/rrd-journal" -w 3600 -z 0 -p "$folder/rrd.pid"
+    until [ -S "$folder/rrd.sock" ]; do sleep 0.05; done
+    loading=(rrdcached "$folder/rrd.sock" "$folder/rrd")
+    taken_in "$folder/rrd"
+    row 'rrdcached (1/10 hosts)' "${rates[@]}" "$bytes" "$rss" - -
+    gone -TERM
+    pid=
+fi
+echo
+echo "Journal at noroshi's kill: $left MiB."
