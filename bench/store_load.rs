@@ -9,6 +9,9 @@
 //! decimals, one is nearly and one quite constant. `STORE_SKIP` steps are made and not sent.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and may fail")]
 
+#[path = "../tests/house/remote_write.rs"]
+mod remote_write;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -18,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use noroshi_model::frame::{self, Frame, HostIdentity};
 use noroshi_model::{Batch, Labels, Sample, Timestamp};
+use remote_write::Request;
 
 const SERIES_OF_HOST: usize = 100;
 const STEP_SECONDS: i64 = 10;
@@ -194,38 +198,8 @@ fn beside(senders: usize, send: impl Fn(usize) + Sync) -> Duration {
     begun.elapsed()
 }
 
-// Prometheus remote write 1.0, `prompb/remote.proto` and `prompb/types.proto`: a request is series
-// (field 1), a series is labels (1: name 1, value 2) and samples (2: value 1, milliseconds 2). Each
-// is small enough that its bytes are put together here as fast as the fastest sender does it.
-
-fn put_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// Puts a field that has a length.
-fn put_field(out: &mut Vec<u8>, field: u8, content: &[u8]) {
-    out.push(field << 3 | 2);
-    put_varint(out, content.len() as u64);
-    out.extend_from_slice(content);
-}
-
-fn encoded_labels(series: usize) -> Vec<u8> {
-    let (mut all, mut label) = (Vec::new(), Vec::new());
-    for (name, value) in labels(series) {
-        label.clear();
-        put_field(&mut label, 1, name.as_bytes());
-        put_field(&mut label, 2, value.as_bytes());
-        put_field(&mut all, 1, &label);
-    }
-    all
-}
-
 /// Sends every step of every series.
-fn remote_write(site: Site, url: &str, token: Option<&str>) -> Duration {
+fn remote_writes(site: Site, url: &str, token: Option<&str>) -> Duration {
     let key = token.map(|token| format!("Bearer {token}"));
     let mut headers = vec![
         ("content-encoding", "snappy"),
@@ -237,24 +211,17 @@ fn remote_write(site: Site, url: &str, token: Option<&str>) -> Duration {
         let mut part = site.part(shard, SHARDS);
         let mut connection = Connection::open(url, &headers);
         let mut compress = snap::raw::Encoder::new();
-        let labels: Vec<Vec<u8>> = part.series().map(encoded_labels).collect();
-        let (mut plain, mut series, mut sample) = (Vec::new(), Vec::new(), Vec::new());
+        let encoded = |series| remote_write::labels(labels(series));
+        let labels: Vec<Vec<u8>> = part.series().map(encoded).collect();
+        let mut request = Request::default();
         for at in site.moments() {
             let all: Vec<usize> = part.series().collect();
             for some in all.chunks(SAMPLES_OF_REQUEST) {
-                plain.clear();
-                for &number in some {
-                    sample.clear();
-                    sample.push(1 << 3 | 1);
-                    sample.extend_from_slice(&part.next(number).to_le_bytes());
-                    sample.push(2 << 3);
-                    put_varint(&mut sample, at as u64 * 1000);
-                    series.clear();
-                    series.extend_from_slice(&labels[number - part.first]);
-                    put_field(&mut series, 2, &sample);
-                    put_field(&mut plain, 1, &series);
+                request.clear();
+                for &series in some {
+                    request.put(&labels[series - part.first], [(at * 1000, part.next(series))]);
                 }
-                connection.send(&compress.compress_vec(&plain).unwrap());
+                connection.send(&compress.compress_vec(request.plain()).unwrap());
             }
         }
     })
@@ -270,7 +237,8 @@ fn agents(site: Site, url: &str, token: &str, frames_of_body: usize) -> Duration
         let mut part = site.part(sender, senders);
         let mut connection = Connection::open(url, &headers);
         let mut compress = zstd::bulk::Compressor::new(3).unwrap();
-        let own = |series| labels(series).into_iter().filter(|l| !["instance", "job"].contains(&l.0));
+        let own =
+            |series| labels(series).into_iter().filter(|l| !["instance", "job"].contains(&l.0));
         let labels: Vec<Labels> = part.series().map(|series| Labels::new(own(series))).collect();
         let moments: Vec<i64> = site.moments().collect();
         for (round, moments) in moments.chunks(frames_of_body).enumerate() {
@@ -346,8 +314,8 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let site = Site::from_environment();
     let took = match args[..] {
-        ["remote-write", url] => remote_write(site, url, None),
-        ["remote-write", url, token] => remote_write(site, url, Some(token)),
+        ["remote-write", url] => remote_writes(site, url, None),
+        ["remote-write", url, token] => remote_writes(site, url, Some(token)),
         ["agent", url, token] => agents(site, url, token, 1),
         ["agent", url, token, frames] => agents(site, url, token, frames.parse().unwrap()),
         ["rrdcached", socket, folder] => rrdcached(site, socket, folder),

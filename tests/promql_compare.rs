@@ -22,8 +22,8 @@ use std::process::{Command, Stdio};
 
 use house::http::{self, Answer, encode};
 use house::noroshi::Server;
+use house::remote_write::{self, Request};
 use house::{PATIENCE, Process, free_port, wait_for};
-use prost::Message;
 use serde_json::Value;
 
 /// From one sample to the next, in milliseconds.
@@ -37,45 +37,15 @@ const TOLERANCE: f64 = 1e-9;
 /// How far results near zero may lie apart, where the terms of a sum cancel each other.
 const TOLERANCE_NEAR_ZERO: f64 = 1e-12;
 
-// Prometheus remote write 1.0, `prompb/remote.proto` and `prompb/types.proto`.
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    series: Vec<TimeSeries>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Point>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-#[derive(Clone, PartialEq, Message)]
-struct Point {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    at: i64,
-}
-
-/// A series made of a rule for its values; `None` leaves a gap.
-fn series(labels: &[(&str, &str)], start: i64, value: impl Fn(i64) -> Option<f64>) -> TimeSeries {
-    let mut labels: Vec<Label> = labels
-        .iter()
-        .map(|(name, value)| Label { name: (*name).to_owned(), value: (*value).to_owned() })
-        .collect();
-    labels.sort_by(|a, b| a.name.cmp(&b.name));
-    let samples = (0..SAMPLES)
-        .filter_map(|i| Some(Point { value: value(i)?, at: start + i * STEP }))
-        .collect();
-    TimeSeries { labels, samples }
+/// Adds a series made of a rule for its values; `None` leaves a gap.
+fn series(
+    request: &mut Request,
+    labels: &[(&str, &str)],
+    start: i64,
+    value: impl Fn(i64) -> Option<f64>,
+) {
+    let samples = (0..SAMPLES).filter_map(|i| Some((start + i * STEP, value(i)?)));
+    request.put(&remote_write::labels(labels.iter().copied()), samples);
 }
 
 /// A number between 0 and 1 that depends on its arguments only.
@@ -86,8 +56,8 @@ fn noise(seed: i64, i: i64) -> f64 {
     ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-fn all_series(start: i64) -> Vec<TimeSeries> {
-    let mut all = Vec::new();
+fn all_series(start: i64) -> Request {
+    let mut all = Request::default();
     for (n, (instance, job)) in
         [("a", "web"), ("b", "web"), ("c", "db"), ("d", "db")].into_iter().enumerate()
     {
@@ -98,30 +68,30 @@ fn all_series(start: i64) -> Vec<TimeSeries> {
             let pace = code.parse::<f64>().unwrap() / 100.0 + seed as f64;
             // Restarted once, at a moment of its own.
             let reset = 60 + 9 * seed;
-            all.push(series(&labels, start, move |i| {
+            series(&mut all, &labels, start, move |i| {
                 let since = if i >= reset { i - reset } else { i };
                 Some((since as f64 * pace * 7.0 + (noise(seed, i) * pace).floor()).floor())
-            }));
+            });
         }
         let labels = [("__name__", "temp"), ("instance", instance), ("job", job)];
-        all.push(series(&labels, start, move |i| {
+        series(&mut all, &labels, start, move |i| {
             let is_gap = (40..70 + seed * 3).contains(&i) && seed % 2 == 1;
             let wave = (i as f64 / 17.0 + seed as f64).sin();
             (!is_gap).then(|| (20.0 + 30.0 * wave + 3.0 * noise(seed + 9, i)).round() / 4.0)
-        }));
+        });
         let labels = [("__name__", "limit"), ("instance", instance), ("zone", "z1")];
-        all.push(series(&labels, start, move |_| Some(10.0 * (seed + 1) as f64)));
+        series(&mut all, &labels, start, move |_| Some(10.0 * (seed + 1) as f64));
         for (k, le) in ["0.1", "0.5", "1", "5", "+Inf"].into_iter().enumerate() {
             let labels =
                 [("__name__", "lat_bucket"), ("instance", instance), ("job", job), ("le", le)];
             let k = k as i64 + 1;
-            all.push(series(&labels, start, move |i| Some((i * k * (seed + 2)) as f64)));
+            series(&mut all, &labels, start, move |i| Some((i * k * (seed + 2)) as f64));
         }
     }
-    all.extend(INTERVALS_SINCE_ZERO.map(|since| {
+    for since in INTERVALS_SINCE_ZERO {
         let labels = [("__name__", "young_total"), ("since", &*since.to_string())];
-        series(&labels, start, move |i| Some((i as f64 + since) * YOUNG_PACE))
-    }));
+        series(&mut all, &labels, start, move |i| Some((i as f64 + since) * YOUNG_PACE));
+    }
     all
 }
 
@@ -339,8 +309,8 @@ fn difference(ours: &Results, theirs: &Results) -> Option<String> {
 }
 
 /// Sends samples by remote write.
-fn write(address: &str, path: &str, token: Option<&str>, request: &WriteRequest) -> u16 {
-    let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap();
+fn write(address: &str, path: &str, token: Option<&str>, request: &Request) -> u16 {
+    let body = snap::raw::Encoder::new().compress_vec(request.plain()).unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     let authorization =
         token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
@@ -403,7 +373,7 @@ impl Both {
         let now = ours.read("/api/v1/overview")["now"].as_i64().unwrap();
         // The last sample lies a minute back.
         let start = (now - 60_000 - SAMPLES * STEP) / STEP * STEP + PHASE;
-        let request = WriteRequest { series: all_series(start) };
+        let request = all_series(start);
         let path = "/prometheus/api/v1/write";
         assert_eq!(write(&ours.address, path, Some(&token), &request) / 100, 2);
         assert_eq!(write(&theirs.address, "/api/v1/write", None, &request) / 100, 2);

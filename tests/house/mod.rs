@@ -7,6 +7,7 @@ pub mod browser;
 pub mod http;
 pub mod nginx;
 pub mod noroshi;
+pub mod remote_write;
 pub mod smtp;
 
 use std::net::TcpListener;

@@ -69,26 +69,14 @@ impl Opened<'_> {
         let Self { version, mut frame, mut reader } = self;
         let bytes = reader.rest();
         // Where a table ends is said by its own bytes, so one cannot be the beginning of another.
-        let table = match known.filter(|known| bytes.starts_with(&known.bytes)) {
-            Some(known) => {
-                reader.take(known.bytes.len(), "series")?;
-                known
-            }
-            None => {
-                let series = decode_series(&mut reader)?.into_iter().map(|mut labels| {
-                    if !own.is_empty() {
-                        let mut builder = labels.to_builder();
-                        for (name, value) in own {
-                            builder.set(name, value);
-                        }
-                        labels = builder.build();
-                    }
-                    labels
-                });
-                let series = series.collect();
-                let length = bytes.len() - reader.rest().len();
-                Arc::new(SeriesTable { bytes: bytes[..length].into(), series })
-            }
+        let table = if let Some(known) = known.filter(|known| bytes.starts_with(&known.bytes)) {
+            reader.take(known.bytes.len(), "series")?;
+            known
+        } else {
+            let sent = decode_series(&mut reader)?;
+            let series = sent.iter().map(|labels| with(labels, own)).collect();
+            let length = bytes.len() - reader.rest().len();
+            Arc::new(SeriesTable { bytes: bytes[..length].into(), series })
         };
         frame.batch.samples = decode_samples(&mut reader, &table.series)?;
         if version > VERSION_WITHOUT_RESULTS {
@@ -100,4 +88,15 @@ impl Opened<'_> {
             Err(FrameError::Malformed { part: "end" })
         }
     }
+}
+
+fn with(labels: &Labels, own: &[(&str, &str)]) -> Labels {
+    if own.is_empty() {
+        return labels.clone();
+    }
+    let mut builder = labels.to_builder();
+    for (name, value) in own {
+        builder.set(name, value);
+    }
+    builder.build()
 }

@@ -11,6 +11,8 @@ mod memory;
 mod native;
 mod pictures;
 mod prometheus;
+#[path = "../../../tests/house/remote_write.rs"]
+mod remote_write;
 mod rights;
 mod samples;
 mod schema;

@@ -8,6 +8,7 @@ use noroshi_web::people::Role;
 use serde_json::json;
 
 use crate::house::{House, NOW};
+use crate::remote_write;
 
 const WRITE: &str = "/prometheus/api/v1/write";
 
@@ -60,31 +61,12 @@ async fn frames_that_are_none_are_refused() {
     assert_eq!(send(long).await, (413, "too_large".to_owned()));
 }
 
-/// A remote write request with one series `up{job="x"}` and its samples, by the protobuf encoding
-/// guide: a field is its number and wire type in one byte, lengths and times are varints.
+/// A remote write request with one series `up{job="x"}` and its samples.
 fn request(samples: &[(i64, f64)]) -> Vec<u8> {
-    fn varint(mut number: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while number >= 0x80 {
-            bytes.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        bytes.push(number as u8);
-        bytes
-    }
-    fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        [&[number << 3 | 2][..], &varint(content.len() as u64), content].concat()
-    }
-    let label = |name: &str, value: &str| {
-        field(1, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat())
-    };
-    let mut series = [label("__name__", "up"), label("job", "x")].concat();
-    for (at, value) in samples {
-        let value = [&[1 << 3 | 1][..], &value.to_le_bytes()].concat();
-        let at = [vec![2 << 3], varint(*at as u64)].concat();
-        series.extend(field(2, &[value, at].concat()));
-    }
-    snap::raw::Encoder::new().compress_vec(&field(1, &series)).unwrap()
+    let mut request = remote_write::Request::default();
+    let labels = remote_write::labels([("__name__", "up"), ("job", "x")]);
+    request.put(&labels, samples.iter().copied());
+    snap::raw::Encoder::new().compress_vec(request.plain()).unwrap()
 }
 
 async fn write(house: &House, mime: &str, body: Vec<u8>) -> crate::client::Answer {

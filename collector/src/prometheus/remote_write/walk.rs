@@ -140,13 +140,12 @@ fn first_series<'a>(
         field(&mut rest)?;
     }
     let text = &message[..message.len() - rest.len()];
-    let labels = match collector.lookup.find(text) {
-        Some(labels) => labels.clone(),
-        None => {
-            let labels = first_labels(text)?;
-            fresh.push((text, labels.clone()));
-            labels
-        }
+    let labels = if let Some(labels) = collector.lookup.find(text) {
+        labels.clone()
+    } else {
+        let labels = first_labels(text)?;
+        fresh.push((text, labels.clone()));
+        labels
     };
     while !rest.is_empty() {
         match key(&mut rest)? {
