@@ -192,7 +192,7 @@ left=0
 if is_wanted noroshi; then
     start_noroshi
     loading=(remote-write "http://127.0.0.1:$port/prometheus/api/v1/write" "$token")
-    measure noroshi "$folder/noroshi" "http://127.0.0.1:$port/healthz" "$folder/noroshi/store/journal" \
+    measure noroshi "$folder/noroshi" "http://127.0.0.1:$port/healthz" "$folder/noroshi/journal" \
         "http://127.0.0.1:$port/prometheus/api/v1" "$token" -- "${command[@]}"
 fi
 # agents NAME FRAMES
