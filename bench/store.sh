@@ -198,6 +198,7 @@ fi
 # agents NAME FRAMES
 agents() {
     start_noroshi
+    token=$("$noroshi" token create --data "$folder/noroshi" --role agent bench)
     loading=(agent "http://127.0.0.1:$port/agent/v1/frames" "$token" "$2")
     taken_in "$folder/noroshi"
     row "$1" "${rates[@]}" "$bytes" "$rss" - -

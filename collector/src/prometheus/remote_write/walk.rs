@@ -2,7 +2,7 @@
 //!
 //! What is unusual (fields out of order, damage, labels that are refused) is left to the plain
 //! reading by messages, which knows the reason; so [`first`] and [`second`] have no errors of
-//! their own, and what they return is what the plain reading would.
+//! their own, and what they return is what the plain reading would, but for metrics described twice.
 
 use std::collections::HashSet;
 
@@ -55,13 +55,13 @@ fn field<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(field)
 }
 
-/// What a walk collects.
-struct Collector<'a> {
+/// What both walks collect.
+struct Walk<'a> {
     decoded: Decoded,
     lookup: Lookup<'a>,
 }
 
-impl<'a> Collector<'a> {
+impl<'a> Walk<'a> {
     fn new(known: &'a Known) -> Self {
         Self { decoded: Decoded::default(), lookup: known.lookup() }
     }
@@ -110,28 +110,28 @@ fn sample(message: &[u8]) -> Option<(i64, f64)> {
 
 /// Reads a request of version 1; `None` when the plain reading must look at it.
 pub(super) fn first(mut plain: &[u8], known: &Known) -> Option<Decoded> {
-    let mut collector = Collector::new(known);
+    let mut walk = Walk::new(known);
     let mut fresh = Vec::new();
     while !plain.is_empty() {
         match key(&mut plain)? {
             SERIES => {
                 let message = field(&mut plain)?;
-                collector.reserve(message.len(), plain.len());
-                first_series(message, &mut collector, &mut fresh)?;
+                walk.reserve(message.len(), plain.len());
+                first_series(message, &mut walk, &mut fresh)?;
             }
             METADATA => {
                 let meta = v1::MetricMetadata::decode(field(&mut plain)?).ok()?;
-                collector.decoded.batch.metas.push(meta.into());
+                walk.decoded.batch.metas.push(meta.into());
             }
             _ => return None,
         }
     }
-    Some(collector.finish(known, fresh))
+    Some(walk.finish(known, fresh))
 }
 
 fn first_series<'a>(
     message: &'a [u8],
-    collector: &mut Collector<'_>,
+    walk: &mut Walk<'_>,
     fresh: &mut Vec<(&'a [u8], Labels)>,
 ) -> Option<()> {
     let mut rest = message;
@@ -140,7 +140,7 @@ fn first_series<'a>(
         field(&mut rest)?;
     }
     let text = &message[..message.len() - rest.len()];
-    let labels = if let Some(labels) = collector.lookup.find(text) {
+    let labels = if let Some(labels) = walk.lookup.find(text) {
         labels.clone()
     } else {
         let labels = first_labels(text)?;
@@ -149,14 +149,14 @@ fn first_series<'a>(
     };
     while !rest.is_empty() {
         match key(&mut rest)? {
-            SAMPLE => collector.sample(&labels, field(&mut rest)?)?,
+            SAMPLE => walk.sample(&labels, field(&mut rest)?)?,
             EXEMPLAR => {
                 v1::Unread::decode(field(&mut rest)?).ok()?;
-                collector.decoded.exemplars_left_out += 1;
+                walk.decoded.exemplars_left_out += 1;
             }
             HISTOGRAM => {
                 v1::Unread::decode(field(&mut rest)?).ok()?;
-                collector.decoded.histograms_left_out += 1;
+                walk.decoded.histograms_left_out += 1;
             }
             _ => return None,
         }
@@ -179,7 +179,7 @@ type Said<'a> = (&'a str, v2::Metadata);
 
 /// The walk over a request of version 2.
 struct Second<'a> {
-    collector: Collector<'a>,
+    walk: Walk<'a>,
     symbols: Vec<&'a str>,
     /// The labels of the series that is read, as [`Labels`] would pack them: what it is known by.
     packed: String,
@@ -192,8 +192,8 @@ struct Second<'a> {
 
 /// Reads a request of version 2; `None` when the plain reading must look at it.
 pub(super) fn second(mut plain: &[u8], known: &Known) -> Option<Decoded> {
-    let mut walk = Second {
-        collector: Collector::new(known),
+    let mut second = Second {
+        walk: Walk::new(known),
         symbols: Vec::new(),
         packed: String::new(),
         label_bytes: 0,
@@ -202,18 +202,18 @@ pub(super) fn second(mut plain: &[u8], known: &Known) -> Option<Decoded> {
     };
     while !plain.is_empty() {
         match key(&mut plain)? {
-            SYMBOL_2 => walk.symbol(field(&mut plain)?)?,
+            SYMBOL_2 => second.symbol(field(&mut plain)?)?,
             SERIES_2 => {
                 let message = field(&mut plain)?;
-                walk.collector.reserve(message.len(), plain.len());
-                walk.series(message)?;
+                second.walk.reserve(message.len(), plain.len());
+                second.series(message)?;
             }
             _ => return None,
         }
     }
-    let Second { collector, fresh, .. } = walk;
+    let Second { walk, fresh, .. } = second;
     let keys = fresh.iter().map(|labels| (labels.as_packed().as_bytes(), labels.clone()));
-    Some(collector.finish(known, keys.collect()))
+    Some(walk.finish(known, keys.collect()))
 }
 
 impl<'a> Second<'a> {
@@ -228,20 +228,20 @@ impl<'a> Second<'a> {
             return None;
         }
         let name = self.pack(field(&mut message)?)?;
-        let labels = match self.collector.lookup.find(self.packed.as_bytes()) {
+        let labels = match self.walk.lookup.find(self.packed.as_bytes()) {
             Some(labels) => labels.clone(),
             None => self.labels()?,
         };
         while !message.is_empty() {
             match key(&mut message)? {
-                SAMPLE => self.collector.sample(&labels, field(&mut message)?)?,
+                SAMPLE => self.walk.sample(&labels, field(&mut message)?)?,
                 EXEMPLAR_2 => {
                     v1::Unread::decode(field(&mut message)?).ok()?;
-                    self.collector.decoded.exemplars_left_out += 1;
+                    self.walk.decoded.exemplars_left_out += 1;
                 }
                 HISTOGRAM_2 => {
                     v1::Unread::decode(field(&mut message)?).ok()?;
-                    self.collector.decoded.histograms_left_out += 1;
+                    self.walk.decoded.histograms_left_out += 1;
                 }
                 METADATA_2 => {
                     let said = v2::Metadata::decode(field(&mut message)?).ok()?;
@@ -287,7 +287,7 @@ impl<'a> Second<'a> {
         let text = |place: u32| Some((*self.symbols.get(place as usize)?).to_owned());
         let (unit, help) = (text(said.unit_ref)?, text(said.help_ref)?);
         let meta = MetricMeta { kind: kind(said.r#type, name), name: name.to_owned(), unit, help };
-        self.collector.decoded.batch.metas.push(meta);
+        self.walk.decoded.batch.metas.push(meta);
         Some(())
     }
 }
