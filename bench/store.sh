@@ -176,9 +176,9 @@ echo
 row program 'samples/s' 'per CPU s' 'bytes/sample' 'RSS MiB' 'reads ms' 'restart s'
 row --- ---: ---: ---: ---: ---: ---:
 
-# Without the watch over this machine only what is sent counts. The plan is for three years of
-# archives, whose bytes this disk may not have.
-printf '[local]\nwatch = false\n[store]\ndisk_max = "200 GiB"\n' >"$folder/noroshi.toml"
+# Without the watch over this machine, and without hosts that register themselves and are checked,
+# only what is sent counts. The plan is for three years of archives, whose bytes this disk may not have.
+printf '[local]\nwatch = false\n[agents]\nregister = false\n[store]\ndisk_max = "200 GiB"\n' >"$folder/noroshi.toml"
 start_noroshi() {
     port=$(free_port)
     mkdir -p "$folder/noroshi"

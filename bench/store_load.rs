@@ -65,7 +65,9 @@ impl Site {
         let values = series.clone().map(|series| series as f64).collect();
         let mut part = Part { first: series.start, values, state: 42 + sender as u64 };
         for _ in 0..self.skip {
-            series.clone().for_each(|series| drop(part.next(series)));
+            for series in series.clone() {
+                part.next(series);
+            }
         }
         part
     }
