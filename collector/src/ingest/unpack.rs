@@ -98,7 +98,8 @@ impl Unpacker {
             let own = [("instance", host.as_str()), ("job", "node")];
             let (frame, table) = opened.read(known, &own).map_err(IngestError::Frame)?;
             frames.push(Read { frame, series: table.len() });
-            if before != Some(Arc::as_ptr(&table)) {
+            // A frame of results alone has no series, and says nothing of the next reading's.
+            if !table.is_empty() && before != Some(Arc::as_ptr(&table)) {
                 self.tables.lock().keep(host, table);
             }
         }

@@ -171,7 +171,7 @@ fn error_with(part: usize, bytes: &[u8]) -> FrameError {
 #[test]
 fn damage_is_named_and_takes_no_memory() {
     let malformed = |part| FrameError::Malformed { part };
-    assert_eq!(error_with(0, b"NRSF\x02"), FrameError::Version { found: 2, newest: 1 });
+    assert_eq!(error_with(0, b"NRSF\x03"), FrameError::Version { found: 3, newest: VERSION });
     assert_eq!(error_with(0, b"NRSF\0"), malformed("version"));
     assert_eq!(error_with(0, b"XRSF\x01"), FrameError::Magic);
     let found = u64::from(u32::MAX);
