@@ -260,7 +260,7 @@ fn agents(site: Site, url: &str, token: &str, frames_of_body: usize) -> Duration
                     let name = host_name(first / SERIES_OF_HOST);
                     let host = HostIdentity { name, ..HostIdentity::default() };
                     let sequence = (round * frames_of_body + number) as u64;
-                    let frame = Frame { host, run: 1, sequence, batch };
+                    let frame = Frame { host, run: 1, sequence, batch, ..Frame::default() };
                     body.extend(compress.compress(&frame::encode(&frame)).unwrap());
                 }
                 let sent_at = Timestamp::from_secs(moments[moments.len() - 1]);

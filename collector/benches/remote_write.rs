@@ -72,8 +72,8 @@ fn frames() -> Vec<Vec<u8>> {
         let samples = (first..first + SERIES_OF_HOST).map(sample).collect();
         let name = format!("host{host:05}");
         let host = HostIdentity { name, ..HostIdentity::default() };
-        let frame =
-            Frame { host, run: 1, sequence: 1, batch: Batch { samples, ..Batch::default() } };
+        let batch = Batch { samples, ..Batch::default() };
+        let frame = Frame { host, run: 1, sequence: 1, batch, ..Frame::default() };
         encode_body(NOW, &zstd::encode_all(&encode(&frame)[..], 3).unwrap())
     };
     (0..HOSTS).map(frame).collect()
