@@ -238,8 +238,11 @@ if is_wanted rrdcached; then
     # or lost: it is not measured.
     STORE_HOSTS=$(((STORE_HOSTS + 9) / 10))
     mkdir "$folder/rrd" "$folder/rrd-journal"
-    start rrdcached -g -l "unix:$folder/rrd.sock" -b "$folder/rrd" -B -j "$folder/rrd-journal" -w 3600 -z 0 -p "$folder/rrd.pid"
-    until [ -S "$folder/rrd.sock" ]; do sleep 0.05; done
+    start rrdcached -g -l "unix:$folder/rrd.sock" -b "$folder/rrd" -B -j "$folder/rrd-journal" -w 3600 -z 1 -f 7200 -p "$folder/rrd.pid"
+    until [ -S "$folder/rrd.sock" ]; do
+        kill -0 "$pid" 2>/dev/null || { echo "rrdcached ended:"; tail -3 "$folder/log"; exit 1; }
+        sleep 0.05
+    done
     loading=(rrdcached "$folder/rrd.sock" "$folder/rrd")
     taken_in "$folder/rrd"
     row 'rrdcached (1/10 hosts)' "${rates[@]}" "$bytes" "$rss" - -
