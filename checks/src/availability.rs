@@ -19,6 +19,9 @@ pub struct Availability {
     /// Milliseconds of which nothing is known: the log does not reach back so far, or it was never
     /// looked at.
     pub unmonitored_ms: u64,
+    /// From when on something is known, in milliseconds since 1970, when that is after the span's
+    /// beginning.
+    pub known_since: Option<Timestamp>,
 }
 
 impl Availability {
@@ -45,16 +48,20 @@ struct Now {
     downtimes: usize,
 }
 
-/// Adds up a span. `events` of one host or check, oldest first, from the span or before it;
-/// `current`: the status now, for when no event tells.
+/// Adds up a span. `events` of one host or check, oldest first, and downtimes of its host;
+/// `current`: the status now, for when no event tells; `known`: nothing is known of what was
+/// before.
 pub(crate) fn add_up(
     events: &[Event],
     current: Option<Status>,
+    known: Option<Timestamp>,
     (start, end): (Timestamp, Timestamp),
 ) -> Availability {
-    let mut sum = Availability::default();
+    let known = known.filter(|known| *known > start);
+    let mut sum = Availability { known_since: known, ..Availability::default() };
+    let mut from = known.map_or(start, |known| known.min(end));
+    sum.add(Now { status: None, downtimes: 0 }, from.since(start));
     let mut now = Now { status: first_status(events, current), downtimes: 0 };
-    let mut from = start;
     for event in events {
         if event.at > from {
             let until = event.at.min(end);
@@ -171,7 +178,7 @@ mod tests {
             change(50, HardRecovery, Status::Critical, Status::Ok),
             downtime(70, false),
         ];
-        let sum = add_up(&events, Some(Status::Ok), (at(10), at(100)));
+        let sum = add_up(&events, Some(Status::Ok), None, (at(10), at(100)));
         // OK 10 to 30 and 50 to 100: 70; critical 30 to 50: 20. In downtime 40 to 70.
         assert_eq!(minutes(&sum.status_ms), [("critical", 20), ("ok", 70)]);
         assert_eq!(minutes(&sum.downtime_ms), [("critical", 10), ("ok", 20)]);
@@ -188,12 +195,18 @@ mod tests {
             change(30, HardRecovery, Status::Critical, Status::Ok),
             change(60, HardProblem, Status::Ok, Status::Warning),
         ];
-        let sum = add_up(&events, Some(Status::Warning), (at(0), at(90)));
+        let sum = add_up(&events, Some(Status::Warning), None, (at(0), at(90)));
         assert_eq!(sum.unmonitored_ms, 30 * 60_000);
         assert_eq!(minutes(&sum.status_ms), [("ok", 30), ("warning", 30)]);
-        let nothing = add_up(&[], None, (at(0), at(90)));
+        let nothing = add_up(&[], None, None, (at(0), at(90)));
         assert_eq!((nothing.unmonitored_ms, nothing.ratio(false)), (90 * 60_000, None));
-        let quiet = add_up(&[], Some(Status::Up), (at(0), at(90)));
+        let quiet = add_up(&[], Some(Status::Up), None, (at(0), at(90)));
         assert_eq!(quiet.ratio(true), Some(1.0));
+        // The log, or the check, begins at minute 40: nothing is said of what was before.
+        let young = add_up(&[], Some(Status::Up), Some(at(40)), (at(0), at(90)));
+        assert_eq!((young.unmonitored_ms, young.known_since), (40 * 60_000, Some(at(40))));
+        assert_eq!(minutes(&young.status_ms), [("up", 50)]);
+        let later = add_up(&[], Some(Status::Up), Some(at(400)), (at(0), at(90)));
+        assert_eq!((later.unmonitored_ms, later.ratio(false)), (90 * 60_000, None));
     }
 }

@@ -20,7 +20,7 @@ use crate::run::{Runner, from_outside};
 use crate::samples;
 use crate::schedule::Steady;
 use crate::spec::Site;
-use crate::stats::{Counters, Stats, count};
+use crate::stats::{Counters, LastRuns, Stats, count};
 use crate::view::{CheckView, Counts, HostView};
 use crate::writer::{Message, Writer};
 
@@ -189,6 +189,11 @@ impl Checks {
         self.counters.read(waiting)
     }
 
+    /// Tells how late the last runs of all checks began and how long they took.
+    pub fn last_runs(&self) -> LastRuns {
+        self.board.lock().last_runs()
+    }
+
     /// Counts hosts and checks by status.
     pub fn counts(&self) -> Counts {
         self.board.lock().counts()
@@ -213,15 +218,24 @@ impl Checks {
         end: Timestamp,
     ) -> Option<Availability> {
         let now = self.now();
-        let (current, sequences) = {
+        let (current, known, mut sequences) = {
             let board = self.board.lock();
             let entry = board.entries.get(id)?;
             // Nothing is known of what was never looked at.
             let is_seen = entry.state.finished.is_some() || entry.probe.is_none();
-            (entry.state.status.filter(|_| is_seen), board.log.all_of(id))
+            let known = entry.state.first.max(board.log.begins());
+            let mut sequences = board.log.all_of(id);
+            if !id.is_host() {
+                sequences.extend(board.log.all_of(&CheckId::host(&id.host)));
+            }
+            (entry.state.status.filter(|_| is_seen), known, sequences)
         };
-        let events = log::read(&*self.deps.records, &sequences);
-        Some(availability::add_up(&events, current, (start, end.min(now).max(start))))
+        sequences.sort_unstable();
+        let mut events = log::read(&*self.deps.records, &sequences);
+        // Of its host only the downtimes concern a check.
+        events.retain(|event| event.id == *id || event.body.is_of_downtime());
+        let span = (start, end.min(now).max(start));
+        Some(availability::add_up(&events, current, known, span))
     }
 
     /// Tells the number of the newest committed event, now and whenever there is a newer one.

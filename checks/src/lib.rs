@@ -116,7 +116,7 @@ pub use probe::{
 };
 pub use record::StateError;
 pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Site, Timing};
-pub use stats::Stats;
+pub use stats::{LastRuns, Spread, Stats};
 pub use view::{
     AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostCounts,
     HostView,

@@ -47,6 +47,11 @@ impl EventLog {
         self.newest
     }
 
+    /// Returns the moment before which events were dropped; `None` when none ever was.
+    pub(crate) fn begins(&self) -> Option<Timestamp> {
+        self.heads.front().filter(|oldest| oldest.sequence > 1).map(|oldest| oldest.at)
+    }
+
     /// Returns the sequence number that the next event will have.
     pub(crate) fn next(&self) -> u64 {
         self.newest + 1
@@ -164,6 +169,23 @@ mod tests {
         assert_eq!((again.newest(), again.next()), (4, 5));
         assert_eq!(again.query(Some(&CheckId::parse("a/x")), None, 9), [3, 1]);
         assert_eq!(read(&records, &[3, 99, 1]).len(), 2);
+    }
+
+    #[test]
+    fn too_many_events_are_dropped_and_the_log_says_where_it_begins() {
+        let mut log = EventLog::load(&MemoryRecords::new()).unwrap();
+        let body = EventBody::FlappingStarted { percent: 50.0 };
+        let id = CheckId::host("a");
+        let mut removed = 0;
+        assert_eq!(log.begins(), None);
+        for second in 1..=EVENTS_MAX as i64 + 10 {
+            let mut batch = RecordBatch::new();
+            log.append(&mut batch, Timestamp::from_secs(second), &id, body.clone());
+            removed += batch.changes.len() - 1;
+        }
+        assert_eq!(removed, 10);
+        assert_eq!(log.all_of(&id).len(), EVENTS_MAX);
+        assert_eq!(log.begins(), Some(Timestamp::from_secs(11)));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) attempt: u32,
     /// When the status last changed; `None` before the first result.
     pub(crate) since: Option<Timestamp>,
+    /// When it was first looked at; `None` before, and for what was written before this was noted.
+    pub(crate) first: Option<Timestamp>,
     /// First line of the last output.
     pub(crate) output: String,
     /// Further lines.
@@ -110,6 +112,7 @@ impl State {
             state_type: StateType::Hard,
             attempt: 1,
             since: None,
+            first: None,
             output: String::new(),
             long_output: String::new(),
             perfdata: Vec::new(),

@@ -97,6 +97,9 @@ pub(crate) fn step(
     if !result.perfdata.is_empty() {
         next.measured.clone_from(&result.perfdata);
     }
+    if state.status.is_none() {
+        next.first = Some(result.started);
+    }
     next.started = Some(result.started);
     next.finished = Some(result.finished);
     next.latency = result.latency;

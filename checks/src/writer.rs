@@ -130,6 +130,8 @@ impl Writer {
             match message {
                 Message::Result(result, finding) => {
                     count(&self.counters.results, 1);
+                    self.counters.latency.note(result.latency);
+                    self.counters.run_time.note(result.finished.since(result.started));
                     let status = board.take_result(&result, finding.over, now, steady);
                     samples::add(&mut board.out.samples, &result, &finding.measures, status);
                 }

@@ -137,6 +137,13 @@ pub enum EventBody {
     },
 }
 
+impl EventBody {
+    /// Tells whether a downtime began or ended.
+    pub fn is_of_downtime(&self) -> bool {
+        matches!(self, Self::DowntimeStarted { .. } | Self::DowntimeEnded { .. })
+    }
+}
+
 /// Why a state change was logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

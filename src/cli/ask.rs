@@ -49,6 +49,21 @@ pub(super) struct WhyArgs {
     server: ServerArgs,
 }
 
+/// `noroshi availability`.
+#[derive(Args, Debug)]
+pub(super) struct AvailabilityArgs {
+    /// `HOST` or `HOST/CHECK`
+    target: String,
+    /// How far back, such as 30d
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30d")]
+    since: Duration,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 /// `noroshi query`.
 #[derive(Args, Debug)]
 pub(super) struct QueryArgs {
@@ -243,6 +258,24 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Moments of a range when no step is said: what fits a terminal.
 const MOMENTS_USUAL: f64 = 60.0;
+
+/// Prints how long a host or check was in which confirmed state.
+pub(super) fn availability(args: &AvailabilityArgs) -> anyhow::Result<ExitCode> {
+    let id = CheckId::parse(&args.target);
+    let client = Client::new(&args.server)?;
+    let now = client.read("/api/v1/overview")?["now"].as_i64().unwrap_or_default();
+    let start = now - i64::try_from(args.since.as_millis()).unwrap_or(now);
+    let mut path = format!("/api/v1/availability?host={}&start={start}", encode(&id.host));
+    if let Some(check) = &id.check {
+        path += &format!("&check={}", encode(check));
+    }
+    let answer = client.read(&path)?;
+    if args.json {
+        return show::json(&answer);
+    }
+    print!("{}", show::availability(&answer));
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Evaluates an expression at one moment or over a range.
 pub(super) fn query(args: &QueryArgs) -> anyhow::Result<ExitCode> {

@@ -56,6 +56,8 @@ enum Command {
     Problems(ask::ProblemsArgs),
     /// Tell why somebody was told of a problem, or was not
     Why(ask::WhyArgs),
+    /// Tell how long a host or check was in which state
+    Availability(ask::AvailabilityArgs),
     /// Acknowledge a problem: it is being worked on, no reminders
     Ack(act::AckArgs),
     /// Remove an acknowledgement
@@ -129,6 +131,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Status(args)) => ask::status(&args),
         Some(Command::Problems(args)) => ask::problems(&args),
         Some(Command::Why(args)) => ask::why(&args),
+        Some(Command::Availability(args)) => ask::availability(&args),
         Some(Command::Ack(args)) => act::acknowledge(&args),
         Some(Command::Unack(args)) => act::unacknowledge(&args),
         Some(Command::Downtime(args)) => act::downtime(&args),

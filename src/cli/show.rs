@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use noroshi_model::{Labels, Timestamp};
+use noroshi_model::{Labels, Timestamp, format_duration};
 use serde_json::Value;
 
 /// Columns as wide as their widest cell.
@@ -229,6 +229,36 @@ pub(super) fn traces(answer: &Value) -> String {
         }
     }
     if lines.is_empty() { "no decision was taken about it yet\n".to_owned() } else { lines }
+}
+
+/// Returns how long something was in which state: the shares that were fine, then a line a state.
+pub(super) fn availability(answer: &Value) -> String {
+    let percent = |value: &Value| {
+        value.as_f64().map_or("unknown".to_owned(), |ratio| format!("{:.3} %", ratio * 100.0))
+    };
+    let duration = |value: &Value| {
+        format_duration(std::time::Duration::from_millis(value.as_u64().unwrap_or(0)))
+    };
+    let mut table = Table::new(["STATE", "TIME", "IN DOWNTIME"]);
+    for (state, time) in answer["status_ms"].as_object().into_iter().flatten() {
+        let planned = &answer["downtime_ms"][state];
+        table.row([state.to_uppercase(), duration(time), duration(planned)]);
+    }
+    if answer["unmonitored_ms"].as_u64().is_some_and(|ms| ms > 0) {
+        let unknown = duration(&answer["unmonitored_ms"]);
+        table.row(["NOT KNOWN".to_owned(), unknown, String::new()]);
+    }
+    let mut text = format!(
+        "from {} to {}\nfine: {}, downtimes left out: {}\n",
+        moment(&answer["start"]),
+        moment(&answer["end"]),
+        percent(&answer["ratio"]),
+        percent(&answer["ratio_without_downtime"]),
+    );
+    if answer["known_since"].is_i64() {
+        text += &format!("nothing is known before {}\n", moment(&answer["known_since"]));
+    }
+    text + &table.to_string()
 }
 
 /// Returns the stages of a decision, a line each.

@@ -4,6 +4,7 @@ use noroshi_model::{CheckId, GraphHint, Timestamp};
 
 use super::{Board, Entry};
 use crate::probe::{Compare, ExpressionProbe, Probe, Threshold};
+use crate::stats::LastRuns;
 use crate::view::{
     AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostView,
 };
@@ -73,6 +74,21 @@ impl Board {
             }
         }
         counts
+    }
+
+    /// Adds up how late the last runs began and how long they took.
+    pub(crate) fn last_runs(&self) -> LastRuns {
+        let mut runs = LastRuns::default();
+        for entry in self.entries.values().filter(|entry| entry.state.started.is_some()) {
+            let (late, long) =
+                (entry.state.latency.as_secs_f64(), entry.state.run_time().as_secs_f64());
+            runs.count += 1;
+            runs.latency = (runs.latency.0 + late, runs.latency.1.max(late));
+            runs.run_time = (runs.run_time.0 + long, runs.run_time.1.max(long));
+        }
+        let count = runs.count.max(1) as f64;
+        (runs.latency.0, runs.run_time.0) = (runs.latency.0 / count, runs.run_time.0 / count);
+        runs
     }
 
     fn host_view(&self, entry: &Entry) -> HostView {

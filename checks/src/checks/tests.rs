@@ -7,7 +7,7 @@ use noroshi_model::{ChangeKind, CheckId, EventBody, Origin, StateType, Status};
 use crate::harness::House;
 use crate::{
     Acknowledge, ActionError, CheckSpec, Compare, ExpressionProbe, HostSpec, Judge, Missing,
-    PassiveProbe, PassiveResult, PluginProbe, Probe, Site, Threshold, Timing,
+    PassiveProbe, PassiveResult, PluginProbe, Probe, Protocol, Site, TcpProbe, Threshold, Timing,
 };
 
 fn plugin(argv: &[&str]) -> Probe {
@@ -353,4 +353,49 @@ async fn an_event_handler_runs_on_soft_and_hard_changes_with_its_macros() {
         }
     }
     house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_hanging_targets_delay_none_of_five_hundred_that_answer() {
+    // As the server does at its start.
+    let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    files.current = files.maximum;
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, files).unwrap();
+    // One port answers nothing: its connections wait in the kernel. The other is all right.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let good = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (silent_port, good_port) =
+        (silent.local_addr().unwrap().port(), good.local_addr().unwrap().port());
+    let accepting = tokio::spawn(async move { while good.accept().await.is_ok() {} });
+    let tcp =
+        |port: u16, protocol| Probe::Tcp(TcpProbe::new(&format!("127.0.0.1:{port}"), protocol));
+    let mut checks = Vec::new();
+    for index in 0..500 {
+        let id = CheckId::check("web1", &format!("hanging{index}"));
+        let mut check = CheckSpec::new(id, tcp(silent_port, Protocol::Smtp));
+        check.timing.interval = Duration::from_mins(1);
+        check.timing.timeout = Duration::from_mins(1);
+        checks.push(check);
+        let id = CheckId::check("web1", &format!("good{index}"));
+        let mut check = CheckSpec::new(id, tcp(good_port, Protocol::Connect));
+        check.timing.interval = Duration::from_secs(5);
+        check.timing.timeout = Duration::from_secs(2);
+        checks.push(check);
+    }
+    let house = House::start(site(checks));
+    // First runs are spread over ten seconds; then each good one is looked at every five.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let hanging = house.checks.stats().runs_under_way;
+    assert!(hanging >= 490, "only {hanging} hang");
+    for view in house.checks.checks_of("web1") {
+        if view.check.as_deref().is_some_and(|name| name.starts_with("good")) {
+            assert_eq!(view.status, Some(Status::Ok), "{view:#?}");
+            assert!(view.latency_ms < 1500.0, "{} ms late: {view:#?}", view.latency_ms);
+        }
+    }
+    let late = house.checks.last_runs();
+    assert!(late.count >= 500 && late.latency.0 < 0.5, "{late:?}");
+    house.stop().await;
+    accepting.abort();
+    drop(silent);
 }

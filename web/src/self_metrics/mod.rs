@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
+use noroshi_checks::Spread;
 use noroshi_model::{Space, Status};
 
 use crate::app::App;
@@ -166,25 +167,46 @@ fn checks(app: &App, page: &mut Page) {
 
 /// How late checks begin and how long they take: the scheduler's health.
 fn timing(app: &App, page: &mut Page) {
-    let hosts = app.deps.checks.hosts();
-    let all = hosts.iter().flat_map(|host| app.deps.checks.checks_of(&host.name));
-    let run: Vec<(f64, f64)> = all
-        .filter(|check| check.last_check.is_some())
-        .map(|check| (check.latency_ms / 1e3, check.run_time_ms / 1e3))
-        .collect();
-    let worst = run.iter().fold((0.0f64, 0.0f64), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-    let sum = run.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
-    let count = run.len().max(1) as f64;
+    let last = app.deps.checks.last_runs();
     let name = "noroshi_check_latency_seconds";
     page.metric(name, "gauge", "How late the last runs of all checks began.");
-    page.sample(name, &[("of", "mean")], sum.0 / count);
-    page.sample(name, &[("of", "max")], worst.0);
+    page.sample(name, &[("of", "mean")], last.latency.0);
+    page.sample(name, &[("of", "max")], last.latency.1);
     let name = "noroshi_check_run_time_seconds";
     page.metric(name, "gauge", "How long the last runs of all checks took.");
-    page.sample(name, &[("of", "mean")], sum.1 / count);
-    page.sample(name, &[("of", "max")], worst.1);
+    page.sample(name, &[("of", "mean")], last.run_time.0);
+    page.sample(name, &[("of", "max")], last.run_time.1);
+    let stats = app.deps.checks.stats();
+    let help = "How late runs of checks began, since the start.";
+    spread(page, "noroshi_checks_latency_seconds", help, &stats.latency);
+    let help = "How long runs of checks took, since the start.";
+    spread(page, "noroshi_checks_run_time_seconds", help, &stats.run_time);
+    for (name, kind, help, value) in [
+        ("results_total", "counter", "Results taken, passive ones included.", stats.results),
+        ("runs_under_way", "gauge", "Runs that are under way or wait.", stats.runs_under_way),
+        ("messages_waiting", "gauge", "Results that wait to be judged.", stats.messages_waiting),
+        ("commits_failed_total", "counter", "Commits tried again.", stats.commits_failed),
+        ("samples_dropped_total", "counter", "Samples that were lost.", stats.samples_dropped),
+        ("handlers_dropped_total", "counter", "Handlers not run.", stats.handlers_dropped),
+    ] {
+        page.single(&format!("noroshi_checks_{name}"), kind, help, value as f64);
+    }
     let events = *app.deps.checks.committed().borrow() as f64;
     page.single("noroshi_events_total", "counter", "Events in the log, ever.", events);
+}
+
+/// Writes a histogram.
+fn spread(page: &mut Page, name: &str, help: &str, spread: &Spread) {
+    page.metric(name, "histogram", help);
+    let bucket = format!("{name}_bucket");
+    let mut so_far = 0;
+    for (end, count) in Spread::ends().zip(spread.counts) {
+        so_far += count;
+        page.sample(&bucket, &[("le", &end.as_secs_f64().to_string())], so_far as f64);
+    }
+    page.sample(&bucket, &[("le", "+Inf")], spread.count as f64);
+    page.sample(&format!("{name}_sum"), &[], spread.sum_micros as f64 / 1e6);
+    page.sample(&format!("{name}_count"), &[], spread.count as f64);
 }
 
 /// Writes what the kernel tells about this process, by the names that Prometheus' client libraries
