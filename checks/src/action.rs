@@ -22,6 +22,20 @@ pub struct PassiveResult {
     pub origin: Origin,
 }
 
+/// What something that calls in says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// Its work begins: with the next call it is known how long it took.
+    Begun,
+    /// Its work is done.
+    Done {
+        /// How it went.
+        status: Status,
+        /// What it says, as a plug-in writes it; may be empty.
+        output: String,
+    },
+}
+
 /// An acknowledgement as it is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acknowledge {
@@ -86,6 +100,12 @@ pub enum ActionError {
     NoSuchGroup {
         /// What was named.
         group: String,
+    },
+    /// Only heartbeats are called.
+    #[error("{id} is no heartbeat")]
+    NotAHeartbeat {
+        /// What was named.
+        id: CheckId,
     },
     /// Only problems are acknowledged.
     #[error("{id} has no problem to acknowledge")]

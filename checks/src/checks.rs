@@ -10,7 +10,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
+use crate::action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult};
 use crate::availability::{self, Availability};
 use crate::board::{Applied, Board, all_to_wall, to_wall};
 use crate::log;
@@ -264,6 +264,17 @@ impl Checks {
             let status = board.take_result(&result, None, now, steady);
             samples::add(&mut board.out.samples, &result, &[], status);
             count(&counters.results, 1);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a call of a heartbeat in. Ready when it is durable.
+    pub async fn heartbeat(&self, id: &CheckId, call: Heartbeat) -> Result<(), ActionError> {
+        let (id, counters) = (id.clone(), Arc::clone(&self.counters));
+        self.act(move |board, now, steady| {
+            let is_result = board.heartbeat(&id, call, now, steady)?;
+            count(&counters.results, usize::from(is_result));
             Ok(())
         })
         .await

@@ -102,7 +102,7 @@ mod step;
 mod view;
 mod writer;
 
-pub use action::{Acknowledge, ActionError, Downtime, PassiveResult, TEXT_BYTES_MAX};
+pub use action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult, TEXT_BYTES_MAX};
 pub use availability::Availability;
 pub use board::Applied;
 pub use checks::{Checks, Deps};
@@ -110,9 +110,10 @@ pub use command::{Command, CommandError, Which, serve_commands};
 pub use graphs::graphs;
 pub use period::PeriodSpec;
 pub use probe::{
-    AgentProbe, Compare, DnsProbe, ExpressionProbe, Family, HttpProbe, IcmpProbe, JsonWish, Judge,
-    Missing, NrpeCertificates, NrpeProbe, NrpeTls, NrpeVersion, NtpProbe, PassiveProbe,
-    PluginProbe, Probe, Protocol, Secret, Security, TcpProbe, Threshold, TlsProbe,
+    AgentProbe, ClusterLimit, ClusterProbe, ClusterSelect, Compare, DnsProbe, ExpressionProbe,
+    Family, HttpProbe, IcmpProbe, JsonWish, Judge, Missing, NrpeCertificates, NrpeProbe, NrpeTls,
+    NrpeVersion, NtpProbe, PassiveProbe, PluginProbe, Probe, Protocol, Secret, Security, TcpProbe,
+    Threshold, TlsProbe,
 };
 pub use record::StateError;
 pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Site, Timing};

@@ -54,6 +54,8 @@ struct StateRecord {
     measured: Vec<PerfdataRecord>,
     started: Option<Timestamp>,
     finished: Option<Timestamp>,
+    #[serde(default)]
+    heard: Option<Timestamp>,
     latency_ms: u64,
     problem: Option<ProblemRecord>,
     acknowledgement: Option<AcknowledgementRecord>,
@@ -223,6 +225,7 @@ impl From<&State> for StateRecord {
             measured: state.measured.iter().map(PerfdataRecord::from).collect(),
             started: state.started,
             finished: state.finished,
+            heard: state.heard,
             latency_ms: u64::try_from(state.latency.as_millis()).unwrap_or(u64::MAX),
             problem: state.problem.map(ProblemRecord::from),
             acknowledgement: state.acknowledgement.clone().map(|given| AcknowledgementRecord {
@@ -261,6 +264,7 @@ impl From<StateRecord> for State {
             measured: record.measured.into_iter().map(Perfdata::from).collect(),
             started: record.started,
             finished: record.finished,
+            heard: record.heard,
             latency: Duration::from_millis(record.latency_ms),
             problem: record.problem.map(Problem::from),
             acknowledgement: record.acknowledgement.map(|given| Acknowledgement {

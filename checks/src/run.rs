@@ -19,8 +19,8 @@ use crate::board::{Board, Job};
 use crate::checks::Deps;
 use crate::plugin::{OUTPUT_BYTES_MAX, understand_passive};
 use crate::probe::{
-    Finding, NrpeTls, Probe, dns, http, icmp, look_agent, look_passive, look_plugin, nrpe, ntp,
-    tcp, tls,
+    Finding, NrpeTls, Probe, cluster, dns, http, icmp, look_agent, look_passive, look_plugin, nrpe,
+    ntp, tcp, tls,
 };
 use crate::record::cut;
 use crate::schedule::Steady;
@@ -166,8 +166,9 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
         match &*job.probe {
             Probe::Expression(_) => look_at_expression(tools, job, now).await,
             Probe::Tcp(probe) => tcp::look(probe, &job.macros, now).await,
-            Probe::Agent(probe) => look_agent(probe, job.last, now),
-            Probe::Passive(probe) => look_passive(probe, job.last, now),
+            Probe::Agent(probe) => look_agent(probe, job.heard, now),
+            Probe::Passive(probe) => look_passive(probe, job.heard, now),
+            Probe::Cluster(probe) => cluster::look(probe, &job.members),
             // The runner of plug-ins keeps the time by itself, to end the whole process group.
             Probe::Plugin(probe) => look_plugin(probe, &job.macros, limit).await,
             Probe::Http(probe) => http::look(probe, &job.macros, now).await,

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) started: Option<Timestamp>,
     /// When the last run ended.
     pub(crate) finished: Option<Timestamp>,
+    /// When the last result from outside came.
+    pub(crate) heard: Option<Timestamp>,
     /// How late the last run began.
     pub(crate) latency: Duration,
     /// The open problem.
@@ -119,6 +121,7 @@ impl State {
             measured: Vec::new(),
             started: None,
             finished: None,
+            heard: None,
             latency: Duration::ZERO,
             problem: None,
             acknowledgement: None,

@@ -140,6 +140,7 @@ impl Writer {
         }
         board.tick(now);
         board.release_held(now, steady);
+        board.follow_members(now, steady);
         round
     }
 

@@ -46,7 +46,7 @@ impl Faults<'_> {
 type Kind = (&'static str, fn(&RawCheck) -> bool);
 
 /// The keys that say how to look, and whether a table has each: a check has exactly one.
-pub(super) const PROBE_KINDS: [Kind; 19] = [
+pub(super) const PROBE_KINDS: [Kind; 21] = [
     ("command", |raw| raw.command.is_some()),
     ("expr", |raw| raw.expr.is_some()),
     ("http", |raw| raw.http.is_some()),
@@ -66,6 +66,8 @@ pub(super) const PROBE_KINDS: [Kind; 19] = [
     ("mysql", |raw| raw.mysql.is_some()),
     ("postgresql", |raw| raw.postgresql.is_some()),
     ("agent", |raw| raw.agent.is_some()),
+    ("cluster", |raw| raw.cluster.is_some()),
+    ("heartbeat", |raw| raw.heartbeat.is_some()),
 ];
 /// The keys that say more about one way of looking, and mean nothing for another.
 pub(super) const PROBE_OPTIONS: [&str; 6] =
@@ -84,6 +86,12 @@ pub(super) fn check(
     let mut check = CheckSpec::new(CheckId::check(host, name.get_ref()), probe?);
     check.timing = timing(faults, &raw.timing(), defaults);
     check.timing.window = window(faults, raw);
+    if raw.timing().attempts.is_none() && probe::is_sure_at_once(&check.probe) {
+        check.timing.attempts_max = 1;
+    }
+    if let Probe::Cluster(cluster) = &mut check.probe {
+        cluster.members = depends::named(probe::cluster::said_members(raw), host);
+    }
     check.is_volatile = raw.volatile;
     check.depends = depends::named(&raw.depends, host);
     check.contacts = raw.contacts.iter().map(|contact| contact.get_ref().clone()).collect();
@@ -238,7 +246,7 @@ pub(super) fn probe(
     }
     if let Some(freshness) = &raw.passive {
         let freshness = Some(freshness.get_ref().0);
-        return Some(Probe::Passive(PassiveProbe { freshness, stale: None }));
+        return Some(Probe::Passive(PassiveProbe { freshness, ..PassiveProbe::default() }));
     }
     if let Some(raw) = &raw.nrpe {
         return nrpe(faults, raw);

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use noroshi_checks::{CheckSpec, HostSpec};
+use noroshi_checks::{CheckSpec, HostSpec, Probe};
 use noroshi_model::CheckId;
+use serde_spanned::Spanned;
 
 use super::builtin;
 use super::check::Faults;
 use super::host::HostConfig;
-use super::raw::{RawHost, Text};
+use super::probe::cluster::said_members;
+use super::raw::{RawCheck, RawHost, Text};
 use super::resolve::Config;
 use super::scope::HOST_MACRO;
 use super::source::nearest;
@@ -31,6 +33,20 @@ pub(super) fn on_host(ids: &mut [CheckId], host: &str) {
     for id in ids.iter_mut().filter(|id| &*id.host == HOST_MACRO) {
         id.host = host.into();
     }
+}
+
+/// Returns what a check names: what it depends on, and a cluster its members.
+fn named_by(check: &CheckSpec) -> impl Iterator<Item = &CheckId> {
+    let members = match &check.probe {
+        Probe::Cluster(cluster) => &cluster.members[..],
+        _ => &[],
+    };
+    check.depends.iter().chain(members)
+}
+
+/// Returns where a check's table says what [`named_by`] returns.
+pub(super) fn places(raw: &RawCheck) -> impl Iterator<Item = Range<usize>> {
+    raw.depends.iter().chain(said_members(raw)).map(Spanned::span)
 }
 
 /// That something needs something else, and where it is said.
@@ -59,7 +75,7 @@ impl Need {
         check: &'a CheckSpec,
         said: impl IntoIterator<Item = Range<usize>> + 'a,
     ) -> impl Iterator<Item = Self> + 'a {
-        check.depends.iter().zip(said).map(|(to, span)| Self {
+        named_by(check).zip(said).map(|(to, span)| Self {
             from: check.id.clone(),
             to: to.clone(),
             is_parent: false,

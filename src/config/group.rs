@@ -56,7 +56,7 @@ impl GroupCheck {
         let template = check(faults, "", name, raw, defaults)?;
         let text = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
         let (expr, graph) = (text(&raw.expr), text(&raw.graph));
-        let places_of_depends = raw.depends.iter().map(Text::span).collect();
+        let places_of_depends = depends::places(raw).collect();
         Some(Self { template, choice, expr, graph, places_of_depends })
     }
 
@@ -80,6 +80,9 @@ impl GroupCheck {
         let mut check = self.template.clone();
         check.id = CheckId::check(&host.name, self.name());
         depends::on_host(&mut check.depends, &host.name);
+        if let Probe::Cluster(cluster) = &mut check.probe {
+            depends::on_host(&mut cluster.members, &host.name);
+        }
         // What can be read for a host without name can be read for every host.
         if let (Probe::Expression(probe), Some(expr)) = (&mut check.probe, &self.expr)
             && let Ok(expr) = expressions.scoped(expr, &host.name)

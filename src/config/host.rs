@@ -193,7 +193,7 @@ impl<'a> Maker<'a, '_> {
             }
             let check = check(faults, name.get_ref(), &check_name, &raw, defaults);
             if let Some(check) = &check {
-                self.needs.extend(Need::of_check(check, raw.depends.iter().map(Spanned::span)));
+                self.needs.extend(Need::of_check(check, depends::places(&raw)));
             }
             host.checks.extend(check);
         }

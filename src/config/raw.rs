@@ -12,7 +12,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_spanned::Spanned;
 
-use super::probe::{RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said};
+use super::probe::{RawCluster, RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said};
 use super::remote::RawNrpe;
 
 /// A text with its place.
@@ -241,6 +241,10 @@ pub(crate) struct RawCheck {
     pub(crate) dns: Said<RawDns>,
     pub(crate) tls: Said<RawTls>,
     pub(crate) ntp: Said<RawNtp>,
+    /// How many of several checks or hosts are OK.
+    pub(crate) cluster: Option<Spanned<RawCluster>>,
+    /// Something calls in: critical when it is silent for this long.
+    pub(crate) heartbeat: Option<Spanned<Humane>>,
     /// Results are handed in; without one for this long the check is unknown.
     pub(crate) passive: Option<Spanned<Humane>>,
     /// Looked at on the host itself.

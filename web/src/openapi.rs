@@ -104,6 +104,7 @@ fn security(access: Access) -> Json {
     match access {
         Access::Open => json!([]),
         Access::Agent => json!([{ "token": [] }]),
+        Access::Heartbeat => json!([{ "token": [] }, { "basic": [] }]),
         _ => json!([{ "session": [] }, { "token": [] }, { "basic": [] }]),
     }
 }

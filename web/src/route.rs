@@ -31,6 +31,8 @@ pub(crate) enum Access {
     Agent,
     /// Whoever may bring samples: agents and admins.
     Samples,
+    /// Whoever may call in: agents, operators and admins.
+    Heartbeat,
 }
 
 impl Access {
@@ -42,6 +44,7 @@ impl Access {
             Self::Admin => role == Role::Admin,
             Self::Agent => role == Role::Agent,
             Self::Samples => matches!(role, Role::Agent | Role::Admin),
+            Self::Heartbeat => role == Role::Agent || role >= Role::Operator,
         }
     }
 
@@ -54,6 +57,7 @@ impl Access {
             Self::Admin => "role admin",
             Self::Agent => "role agent",
             Self::Samples => "role agent or admin",
+            Self::Heartbeat => "role agent or operator",
         }
     }
 }

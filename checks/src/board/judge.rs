@@ -38,9 +38,12 @@ impl Board {
         self.wall = now;
         let path = self.path(id, result.started);
         let entry = self.entries.get_mut(id)?;
-        let is_undecided = entry.rules.is_host
-            && result.status == Status::Unknown
-            && entry.probe.as_deref().is_some_and(Probe::is_own_fault);
+        let is_unknown = result.status == Status::Unknown;
+        let is_own_fault = entry.probe.as_deref().is_some_and(Probe::is_own_fault);
+        let is_cluster = matches!(entry.probe.as_deref(), Some(Probe::Cluster(_)));
+        let is_undecided = is_unknown
+            && (entry.rules.is_host && is_own_fault || is_cluster && self.is_cluster_waiting(id));
+        let entry = self.entries.get_mut(id)?;
         if is_undecided {
             self.note_undecided(result, steady);
             return None;
@@ -55,6 +58,8 @@ impl Board {
         let is_own = matches!(result.origin, Origin::Active | Origin::Stale);
         if is_own {
             entry.is_running = false;
+        } else {
+            entry.state.heard = entry.state.heard.max(Some(result.finished));
         }
         // A result from outside does not put off the next look, but it does put off staleness.
         let is_passive = entry.probe.as_deref().is_some_and(|probe| !probe.is_active());

@@ -1,15 +1,18 @@
 //! The board: every check with its spec, its state and when it is due. In memory, without IO.
 //!
-//! `mod.rs` holds the board itself and what is applied to it; `graph.rs` what
+//! `mod.rs` holds the board itself and what is applied to it; `cluster.rs` who is a member of
+//! what, `heartbeat.rs` calls from outside; `graph.rs` what
 //! stands behind what; `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it. What must become durable or be
 //! told is collected in [`Out`]; whoever changed the board drains it.
 
+mod cluster;
 mod graph;
+mod heartbeat;
 mod judge;
 mod mark;
 mod show;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use noroshi_model::time::millis;
@@ -19,13 +22,14 @@ use crate::log::EventLog;
 use crate::macros::{Facts, Macros};
 use crate::mark::{Comment, Downtimes};
 use crate::period::Periods;
-use crate::probe::{Judged, Probe};
+use crate::probe::{Judged, Member, Probe};
 use crate::record::{self, StateError};
 use crate::schedule::{self, Queue};
 use crate::spec::{CheckSpec, HandlerSpec, HostSpec, Site, Timing};
 use crate::state::{Over, State};
 use crate::step::Rules;
 
+use cluster::Clusters;
 use graph::Graph;
 pub(crate) use show::{all_to_wall, to_wall};
 
@@ -77,7 +81,9 @@ pub(crate) struct Job {
     /// For an expression check: the expression made ready.
     pub(crate) judged: Option<Arc<Judged>>,
     /// For a passive check: when the last result came.
-    pub(crate) last: Option<Timestamp>,
+    pub(crate) heard: Option<Timestamp>,
+    /// For a cluster: what each member counts as.
+    pub(crate) members: Vec<Member>,
     /// When it was due, in steady milliseconds.
     pub(crate) due: i64,
 }
@@ -124,6 +130,9 @@ pub(crate) struct Board {
     wall: Timestamp,
     user_macros: Arc<BTreeMap<u16, String>>,
     periods: Periods,
+    clusters: Clusters,
+    /// When what calls in began its work, if it said so.
+    begun: HashMap<CheckId, Timestamp>,
     /// What is in downtime again and again, by the name of its period.
     recurring: BTreeMap<String, Vec<CheckId>>,
     /// When acknowledgements run out; an entry that is no longer true is skipped.
@@ -154,6 +163,8 @@ impl Board {
             wall: Timestamp::MIN,
             user_macros: Arc::default(),
             periods: Periods::default(),
+            clusters: Clusters::default(),
+            begun: HashMap::new(),
             recurring: BTreeMap::new(),
             expiring: BTreeSet::new(),
             out: Out::default(),
@@ -194,6 +205,8 @@ impl Board {
         self.forget_orphans(now);
         self.note_recurring();
         self.graph = Graph::new(self.entries.values(), |id| self.entries.contains_key(id));
+        self.note_clusters();
+        self.begun.retain(|id, _| self.entries.contains_key(id));
         self.plan_all(steady);
         applied
     }
@@ -212,7 +225,10 @@ impl Board {
             if old.probe == entry.probe {
                 (entry.probe, entry.judged) = (old.probe.clone(), old.judged);
             }
-            let is_timed_alike = old.timing == entry.timing && old.probe.is_some();
+            // What a passive check waits for is no part of its timing.
+            let is_awaited = matches!(entry.probe.as_deref(), Some(Probe::Passive(_)));
+            let is_timed_alike =
+                old.timing == entry.timing && old.probe.is_some() && (is_same || !is_awaited);
             entry.due = old.due.filter(|_| is_timed_alike && entry.probe.is_some());
             entry.state = old.state;
             entry.is_running = old.is_running;
@@ -307,8 +323,9 @@ impl Board {
                 timing: entry.timing.clone(),
                 over: entry.state.over.clone(),
                 judged: entry.judged(),
-                last: entry.state.finished,
+                heard: entry.state.heard,
                 due,
+                members: self.members(&id),
                 macros: self.macros(&id),
             };
             jobs.push(job);

@@ -2,6 +2,7 @@
 //!
 //! Hosts are looked at by an expression over `up`, which a test sets; time is tokio's paused one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::{
@@ -305,8 +306,7 @@ async fn a_check_that_is_taken_out_and_put_back_knows_its_state() {
 
 #[tokio::test(start_paused = true)]
 async fn a_passive_check_becomes_stale_once_and_recovers() {
-    let probe =
-        PassiveProbe { freshness: Some(Duration::from_mins(5)), stale: Some(Status::Critical) };
+    let probe = PassiveProbe::heartbeat(Duration::from_mins(5));
     let mut site = one_job();
     site.checks[0].probe = Probe::Passive(probe);
     let house = House::start(site);
@@ -319,7 +319,7 @@ async fn a_passive_check_becomes_stale_once_and_recovers() {
     tokio::time::sleep(Duration::from_mins(20)).await;
     let view = house.checks.check(&CheckId::parse("web1/job")).unwrap();
     assert_eq!(view.status, Some(Status::Critical));
-    assert!(view.output.starts_with("no result for"), "{}", view.output);
+    assert_eq!(view.output, "last called 20 min ago; it must call every 5 min");
     submit(&house, "web1/job", Status::Ok).await;
     let kinds: Vec<ChangeKind> = changes(&house).into_iter().map(|(_, c)| c.kind).collect();
     assert_eq!(kinds, [ChangeKind::HardProblem, ChangeKind::HardRecovery]);
@@ -511,5 +511,122 @@ async fn what_was_told_and_is_confirmed_anew_ends_for_those_who_were_told() {
     of_shop.retain(|(id, _)| id == "web1/http");
     let kinds: Vec<ChangeKind> = of_shop.into_iter().map(|(_, kind)| kind).collect();
     assert_eq!(kinds, [ChangeKind::HardProblem, ChangeKind::HardRecovery]);
+    house.stop().await;
+}
+
+/// A host `lb` with a cluster of `http` on three web servers, each passive.
+fn cluster_site() -> Site {
+    let hosts = ["lb", "web1", "web2", "web3"].map(|name| {
+        let mut host = HostSpec::new(name, "192.0.2.1");
+        host.groups = vec![if name == "lb" { "edge" } else { "web" }.to_owned()];
+        host
+    });
+    let passive = |host: &str| {
+        let probe = Probe::Passive(PassiveProbe::default());
+        let mut check = CheckSpec::new(CheckId::check(host, "http"), probe);
+        check.timing.attempts_max = 2;
+        check
+    };
+    let below =
+        |value| Some(crate::ClusterLimit { op: crate::Compare::Below, value, is_percent: false });
+    let cluster = crate::ClusterProbe {
+        select: Some(crate::ClusterSelect {
+            check: Some("http".to_owned()),
+            groups: vec!["web".to_owned()],
+        }),
+        warning: below(3.0),
+        critical: below(2.0),
+        ..crate::ClusterProbe::default()
+    };
+    let probe = Probe::Cluster(Box::new(cluster));
+    let mut check = CheckSpec::new(CheckId::check("lb", "http"), probe);
+    check.timing.attempts_max = 1;
+    let mut checks: Vec<CheckSpec> = ["web1", "web2", "web3"].map(passive).into();
+    checks.push(check);
+    Site { hosts: hosts.into(), checks, ..Site::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_judged_anew_at_once_when_a_member_is_confirmed_to_have_failed() {
+    let house = crate::harness::House::start(cluster_site());
+    let hand_in = |host: &str, status| {
+        let (id, checks) = (CheckId::check(host, "http"), Arc::clone(&house.checks));
+        async move {
+            let (output, origin) = (String::new(), Origin::Passive);
+            let result = crate::PassiveResult { id, status, output, at: None, origin };
+            checks.submit(result).await.unwrap();
+        }
+    };
+    // Nobody was looked at yet: it waits instead of crying UNKNOWN.
+    let waiting = house.wait("lb/http", |view| view.output.starts_with("0 of 3 OK")).await;
+    assert_eq!(waiting.status, None);
+    for host in ["web1", "web2", "web3"] {
+        hand_in(host, Status::Ok).await;
+    }
+    let fine = house.wait("lb/http", |view| view.status.is_some()).await;
+    assert_eq!((fine.status, fine.output.as_str()), (Some(Status::Ok), "3 of 3 OK"));
+
+    // The first failure of a member is not yet confirmed; the second is.
+    let begun = tokio::time::Instant::now();
+    hand_in("web2", Status::Critical).await;
+    hand_in("web2", Status::Critical).await;
+    let warning = house.wait("lb/http", |view| view.status == Some(Status::Warning)).await;
+    assert_eq!(warning.output, "2 of 3 OK; not OK: web2/http");
+    assert_eq!(warning.state_type, StateType::Hard);
+    assert!(begun.elapsed() < Duration::from_secs(2), "not at the next interval");
+    hand_in("web3", Status::Unknown).await;
+    hand_in("web3", Status::Unknown).await;
+    // 1 or 2 of 3: a problem in both cases, of which the warning is sure.
+    let unsure = house.wait("lb/http", |view| view.output.contains("unknown: web3")).await;
+    assert_eq!(unsure.status, Some(Status::Warning), "{}", unsure.output);
+    hand_in("web3", Status::Critical).await;
+    let critical = house.wait("lb/http", |view| view.status == Some(Status::Critical)).await;
+    assert_eq!(critical.output, "1 of 3 OK; not OK: web2/http, web3/http");
+    hand_in("web2", Status::Ok).await;
+    hand_in("web3", Status::Ok).await;
+    house.wait("lb/http", |view| view.status == Some(Status::Ok)).await;
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_is_late_says_when_it_last_called_also_after_a_restart() {
+    let site = || {
+        let probe = Probe::Passive(PassiveProbe::heartbeat(Duration::from_mins(10)));
+        let mut check = CheckSpec::new(CheckId::check("db1", "backup"), probe);
+        check.timing.attempts_max = 1;
+        let hosts = vec![HostSpec::new("db1", "192.0.2.1")];
+        Site { hosts, checks: vec![check], ..Site::default() }
+    };
+    let id = CheckId::check("db1", "backup");
+    let house = crate::harness::House::start(site());
+    house.checks.heartbeat(&id, crate::Heartbeat::Begun).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    let output = "42 GB saved | size=42GB".to_owned();
+    let done = crate::Heartbeat::Done { status: Status::Ok, output };
+    house.checks.heartbeat(&id, done).await.unwrap();
+    let view = house.wait("db1/backup", |view| view.status == Some(Status::Ok)).await;
+    assert_eq!(view.output, "42 GB saved");
+    let run_time = view.perfdata.iter().find(|data| data.label == "run_time").unwrap();
+    assert!(run_time.value.is_some_and(|seconds| (89.0..92.0).contains(&seconds)));
+
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    // Away for an hour: nothing was expected of it meanwhile, and it has its ten minutes again.
+    let (clock, records, series) = house.stop().await;
+    clock.jump(3600);
+    let house = crate::harness::House::start_with(site(), clock, records, series);
+    tokio::time::sleep(Duration::from_mins(9)).await;
+    assert_eq!(house.checks.check(&id).unwrap().status, Some(Status::Ok));
+    let late = house.wait("db1/backup", |view| view.status == Some(Status::Critical)).await;
+
+    assert_eq!(late.output, "last called 1 h 15 min ago; it must call every 10 min");
+    // It stays late, and tells the truth about since when.
+    tokio::time::sleep(Duration::from_mins(11)).await;
+    let later = house.checks.check(&id).unwrap().output;
+    assert_eq!(later, "last called 1 h 25 min ago; it must call every 10 min");
+    let call = crate::Heartbeat::Done { status: Status::Ok, output: String::new() };
+    house.checks.heartbeat(&id, call).await.unwrap();
+    house.wait("db1/backup", |view| view.output == "called").await;
+    let wrong = house.checks.heartbeat(&CheckId::host("db1"), crate::Heartbeat::Begun).await;
+    assert!(matches!(wrong, Err(crate::ActionError::NotAHeartbeat { .. })));
     house.stop().await;
 }

@@ -1,5 +1,6 @@
 //! How a check looks: the kinds of probe and their configuration.
 
+pub(crate) mod cluster;
 mod connect;
 pub(crate) mod dns;
 mod expression;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 use noroshi_model::Status;
 
+pub use cluster::{ClusterLimit, ClusterProbe, ClusterSelect};
+pub(crate) use cluster::{Counted, Member};
 pub use connect::Family;
 pub(crate) use expression::Judged;
 pub(crate) use finding::{Finding, Measure};
@@ -52,6 +55,8 @@ pub enum Probe {
     Nrpe(Box<NrpeProbe>),
     /// Waits for the results of a plug-in that the host's agent runs.
     Agent(AgentProbe),
+    /// Counts how many of several checks or hosts are OK.
+    Cluster(Box<ClusterProbe>),
     /// Waits for results from outside.
     Passive(PassiveProbe),
 }
@@ -91,6 +96,8 @@ impl Probe {
             Self::Ntp(_) => "ntp",
             Self::Nrpe(_) => "nrpe",
             Self::Agent(_) => "agent",
+            Self::Cluster(_) => "cluster",
+            Self::Passive(passive) if passive.is_heartbeat => "heartbeat",
             Self::Passive(_) => "passive",
         }
     }
@@ -341,4 +348,13 @@ pub struct PassiveProbe {
     pub freshness: Option<Duration>,
     /// What is found when it is stale; `None`: UNKNOWN. A heartbeat is critical.
     pub stale: Option<Status>,
+    /// Whether something must call in: only then calls are taken.
+    pub is_heartbeat: bool,
+}
+
+impl PassiveProbe {
+    /// Makes a heartbeat: something must call in at least once in `every`.
+    pub fn heartbeat(every: Duration) -> Self {
+        Self { freshness: Some(every), stale: Some(Status::Critical), is_heartbeat: true }
+    }
 }

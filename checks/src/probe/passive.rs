@@ -1,4 +1,4 @@
-//! Passive checks: what is found when no result came in the time allowed.
+//! Passive checks and heartbeats: what is found when nothing came in the time allowed.
 
 use noroshi_model::quantity::format_duration;
 use noroshi_model::{Status, Timestamp};
@@ -6,14 +6,19 @@ use noroshi_model::{Status, Timestamp};
 use super::finding::Finding;
 use super::{AgentProbe, PassiveProbe};
 
-/// Says that nothing came, and for how long. `last`: when the last result came.
-pub(crate) fn look(probe: &PassiveProbe, last: Option<Timestamp>, now: Timestamp) -> Finding {
+/// Says that nothing came, and for how long. `heard`: when something last came.
+pub(crate) fn look(probe: &PassiveProbe, heard: Option<Timestamp>, now: Timestamp) -> Finding {
     let status = probe.stale.unwrap_or(Status::Unknown);
-    let text = match last {
-        Some(last) => format!("no result for {}", format_duration(now.since(last))),
-        None => "no result ever came".to_owned(),
+    let ago = heard.map(|heard| format_duration(now.since(heard)));
+    let text = match (ago, probe.is_heartbeat) {
+        (Some(ago), true) => format!("last called {ago} ago"),
+        (None, true) => "never called".to_owned(),
+        (Some(ago), false) => format!("no result for {ago}"),
+        (None, false) => "no result ever came".to_owned(),
     };
-    Finding::new(status, text)
+    let every = probe.freshness.filter(|_| probe.is_heartbeat);
+    let wanted = every.map(|every| format!("; it must call every {}", format_duration(every)));
+    Finding::new(status, format!("{text}{}", wanted.unwrap_or_default()))
 }
 
 /// The same of a plug-in that the host's agent runs.

@@ -3,9 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `table` | the tables as they are written |
+//! | `cluster` | N of M members |
 //! | `http` | what an HTTP check asks and wants |
 //! | `service` | TCP, and the services that speak over it |
 
+pub(super) mod cluster;
 mod http;
 mod service;
 mod table;
@@ -15,17 +17,25 @@ mod tests;
 use std::ops::Range;
 use std::time::Duration;
 
-use noroshi_checks::{DnsProbe, Family, IcmpProbe, NtpProbe, Probe, TlsProbe};
+use noroshi_checks::{DnsProbe, Family, IcmpProbe, NtpProbe, PassiveProbe, Probe, TlsProbe};
 use serde_spanned::Spanned;
 
 use super::check::Faults;
 use super::raw::{Humane, RawCheck};
-pub(crate) use table::{Brief, RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said};
+pub(crate) use table::{
+    Brief, RawCluster, RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said,
+};
 
 /// Makes the probe that a table names; `None` when it names none, or after a fault.
 pub(super) fn native(faults: &mut Faults<'_>, raw: &RawCheck) -> Option<Probe> {
     if let Some(said) = &raw.http {
         return http::http(faults, said, raw);
+    }
+    if let Some(said) = &raw.cluster {
+        return cluster::cluster(faults, said);
+    }
+    if let Some(every) = &raw.heartbeat {
+        return heartbeat(faults, every);
     }
     if let Some(said) = &raw.ping {
         return ping(faults, said);
@@ -67,6 +77,26 @@ fn table<T: Clone + Default>(
         }
     }
     None
+}
+
+/// Tells whether a problem needs no second look: of a cluster each member has had its own, and
+/// what did not call in did not.
+pub(super) fn is_sure_at_once(probe: &Probe) -> bool {
+    match probe {
+        Probe::Cluster(_) => true,
+        Probe::Passive(passive) => passive.is_heartbeat,
+        _ => false,
+    }
+}
+
+fn heartbeat(faults: &mut Faults<'_>, every: &Spanned<Humane>) -> Option<Probe> {
+    let span = every.get_ref().0;
+    if span < Duration::from_secs(1) {
+        let what = "a heartbeat has at least a second".to_owned();
+        faults.at(&every.span(), what, "write how long it may be silent, such as \"10m\"");
+        return None;
+    }
+    Some(Probe::Passive(PassiveProbe::heartbeat(span)))
 }
 
 fn ping(faults: &mut Faults<'_>, said: &Spanned<Brief<RawPing>>) -> Option<Probe> {

@@ -167,6 +167,26 @@ pub(crate) struct RawService {
     pub(crate) database: Option<Text>,
 }
 
+/// `cluster = { ... }`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawCluster {
+    pub(crate) members: Vec<Text>,
+    pub(crate) r#match: Option<Spanned<RawClusterMatch>>,
+    pub(crate) warning: Option<Text>,
+    pub(crate) critical: Option<Text>,
+    pub(crate) skip_downtime: bool,
+    pub(crate) warning_is_ok: bool,
+}
+
+/// `match = { check = "http", groups = ["web"] }`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawClusterMatch {
+    pub(crate) check: Option<String>,
+    pub(crate) groups: Vec<String>,
+}
+
 /// `ping = { ... }`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

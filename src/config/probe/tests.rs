@@ -112,6 +112,20 @@ fn ping_dns_tls_and_ntp_have_all_their_options() {
 }
 
 #[test]
+fn a_cluster_names_its_members_or_chooses_them_and_needs_no_second_look() {
+    let text = "cluster = { members = [\"$HOSTNAME$/d\", \"b\"], warning = \"< 100 %\", \
+                critical = \"1\", skip_downtime = true }\n[host.a.check.d]\ntcp = 22\n[host.b]";
+    let Probe::Cluster(cluster) = read(text).unwrap() else { panic!("no cluster") };
+    assert_eq!(cluster.members, [CheckId::check("a", "d"), CheckId::host("b")]);
+    assert!(cluster.warning.unwrap().is_percent && cluster.skips_downtime);
+    let text = "cluster = { match = { check = \"http\", groups = [\"web\"] } }";
+    let Probe::Cluster(cluster) = read(text).unwrap() else { panic!("no cluster") };
+    assert_eq!(cluster.select.unwrap().groups, ["web"]);
+    let Probe::Passive(heartbeat) = read("heartbeat = \"10m\"").unwrap() else { panic!() };
+    assert!(heartbeat.is_heartbeat && heartbeat.freshness == Some(Duration::from_mins(10)));
+}
+
+#[test]
 fn each_mistake_is_told_with_its_place_and_what_to_do() {
     for (check, expected) in [
         ("http = true", "4:8: `true` does not say what to ask; write a URL"),
@@ -155,6 +169,14 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "tls = { certificate_days_critical = 30 }",
             "4:37: critical at 30 days comes before warning at 21; ",
         ),
+        ("cluster = { warning = \"< 2\" }", "4:11: a cluster needs members; add members = "),
+        ("cluster = { members = [\"a/x\"] }", "4:24: there is no check `a/x`; write a check"),
+        ("cluster = { members = [\"a/c\"] }", "4:24: a circle of dependencies: a/c needs a/c; "),
+        (
+            "cluster = { members = [\"a\"], critical = \"few\" }",
+            "4:41: \"few\" is no number of members; write how many must be OK",
+        ),
+        ("heartbeat = \"10ms\"", "4:13: a heartbeat has at least a second; "),
         ("tcp = 22\nping = true", "3:15: check `c` has tcp and ping at once; "),
     ] {
         let faults = read(check).unwrap_err();

@@ -252,9 +252,9 @@ impl From<ActionError> for ApiError {
             ActionError::NoSuchCheck { .. }
             | ActionError::NoSuchGroup { .. }
             | ActionError::NoSuchDowntime { .. } => Self::NotFound(text),
-            ActionError::NoProblem { .. } | ActionError::NotAcknowledged { .. } => {
-                Self::Conflict(text)
-            }
+            ActionError::NoProblem { .. }
+            | ActionError::NotAcknowledged { .. }
+            | ActionError::NotAHeartbeat { .. } => Self::Conflict(text),
             ActionError::DowntimeIsEmpty
             | ActionError::WrongStatus { .. }
             | ActionError::TextTooLong => Self::BadRequest(text),

@@ -5,6 +5,7 @@ mod actions;
 mod board;
 mod body;
 mod collection;
+mod heartbeat;
 mod keeping;
 mod language;
 mod people;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
         language::routes(),
         actions::routes(),
         telling::routes(),
+        heartbeat::routes(),
         collection::routes(),
         people::routes(),
         keeping::routes(),

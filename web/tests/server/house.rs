@@ -105,10 +105,11 @@ fn graphs() -> Vec<GraphTemplate> {
     vec![graph("node", expr), graph("nginx", "nginx_up")]
 }
 
-/// Two hosts; on web1 two passive checks, one with a slash in its name, and one on an expression.
+/// Two hosts; on web1 a passive check with a slash in its name, a heartbeat, and one on an expression.
 fn site() -> Site {
     let passive = |name: &str| {
-        let probe = Probe::Passive(PassiveProbe { freshness: None, stale: None });
+        let is_heartbeat = name == "backup";
+        let probe = Probe::Passive(PassiveProbe { is_heartbeat, ..PassiveProbe::default() });
         let mut check = CheckSpec::new(CheckId::check("web1", name), probe);
         check.timing.attempts_max = 1;
         check.contacts = vec!["ops".to_owned()];

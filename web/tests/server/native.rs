@@ -309,3 +309,41 @@ async fn checks_are_rules_and_problems_are_alerts() {
     let none = house.read("/prometheus/api/v1/rules?type=record").await;
     assert_eq!(none["data"]["groups"], json!([]));
 }
+
+#[tokio::test]
+async fn a_job_calls_its_heartbeat_with_a_token_and_nobody_else_does() {
+    let house = House::open().await;
+    let path = "/api/v1/heartbeat/web1/backup";
+    for role in [Role::Agent, Role::Operator] {
+        let token = house.token(role);
+        assert_eq!(house.get(&format!("{path}?status=0")).token(&token).send().await.status, 204);
+    }
+    let token = house.token(Role::Agent);
+    let shown = |wanted: &'static str| {
+        let viewer = house.token(Role::Viewer);
+        let house = &house;
+        async move {
+            let path = "/api/v1/check?host=web1&check=backup";
+            let answer = house.get(path).token(&viewer).send().await;
+            assert_eq!(answer.json()["check"]["status"], wanted);
+        }
+    };
+    shown("ok").await;
+    // 137: killed. No plug-in has that code, so it is a failure.
+    let killed = house.post(&format!("{path}?status=137")).token(&token).send().await;
+    assert_eq!(killed.status, 204);
+    shown("critical").await;
+    assert_eq!(house.get(&format!("{path}?state=start")).token(&token).send().await.status, 204);
+    shown("critical").await;
+    for (path, status) in [
+        ("/api/v1/heartbeat/web1/backup?status=good", 400),
+        ("/api/v1/heartbeat/web1/backup?state=middle", 400),
+        ("/api/v1/heartbeat/web1/nothing", 404),
+        ("/api/v1/heartbeat/web1/disk%20%2Fvar", 409),
+    ] {
+        assert_eq!(house.get(path).token(&token).send().await.status, status, "{path}");
+    }
+    let viewer = house.token(Role::Viewer);
+    assert_eq!(house.get(path).token(&viewer).send().await.status, 403);
+    assert_eq!(house.get(path).send().await.status, 401);
+}

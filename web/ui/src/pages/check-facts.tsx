@@ -25,7 +25,7 @@ export function CheckFacts({ check }: { check: CheckView }) {
           <Moment at={check.last_check} />
           {check.run_time_ms !== null && check.last_check !== null && <span class="muted"> took {formatDuration(check.run_time_ms)}</span>}
         </Fact>
-        <Fact name="Next run">{check.next_check === null ? "when a result is handed in" : `in ${formatAge(Math.max(0, check.next_check - now.value))}`}</Fact>
+        <Fact name="Next run">{check.next_check === null ? (check.kind === "heartbeat" ? "when it calls" : "when a result is handed in") : `in ${formatAge(Math.max(0, check.next_check - now.value))}`}</Fact>
         <Fact name="Interval">{formatDuration(check.interval_ms)}</Fact>
         <Fact name="Kind">{check.kind}</Fact>
         {check.is_flapping && <Fact name="Flapping">{check.flapping_percent.toFixed(0)} % of the last runs changed the state</Fact>}
@@ -38,6 +38,12 @@ export function CheckFacts({ check }: { check: CheckView }) {
               {check.expr}
             </a>
           </pre>
+        </div>
+      )}
+      {check.kind === "heartbeat" && check.check !== null && (
+        <div class="fact-wide" data-testid="heartbeat">
+          <span class="small faint">Called by, with a token of role agent or operator</span>
+          <pre>{heartbeatCall(location.origin, check.host, check.check)}</pre>
         </div>
       )}
       {check.argv && check.argv.length > 0 && (
@@ -71,6 +77,10 @@ export function CheckFacts({ check }: { check: CheckView }) {
     </>
   );
 }
+
+/** The line that a job ends with; its exit code is the status. */
+const heartbeatCall = (origin: string, host: string, name: string): string =>
+  `curl -fsS -H "Authorization: Bearer $TOKEN" "${origin}/api/v1/heartbeat/${encodeURIComponent(host)}/${encodeURIComponent(name)}?status=$?"`;
 
 /** Text in which commands stand between backticks. */
 function Notes({ text }: { text: string }) {
