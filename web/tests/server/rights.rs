@@ -80,6 +80,7 @@ async fn each_role_may_do_what_the_description_says() {
             "role admin" => &[Role::Admin],
             "role agent" => &[Role::Agent],
             "role agent or admin" => &[Role::Agent, Role::Admin],
+            "role agent or operator" => &[Role::Agent, Role::Operator, Role::Admin],
             other => panic!("{method} {path} needs {other}"),
         };
         for (role, token) in &tokens {
