@@ -307,6 +307,7 @@ fn trigger(body: &EventBody) -> Trigger {
         EventBody::Acknowledged { .. } => Trigger::Untold("acknowledgement"),
         EventBody::DowntimeStarted { .. } => Trigger::Untold("downtime began"),
         EventBody::FlappingStarted { .. } => Trigger::Untold("flapping began"),
+        EventBody::HandlerRan { .. } => Trigger::Untold("event handler"),
         EventBody::Commented { .. } => Trigger::Untold("comment"),
     }
 }

@@ -14,6 +14,7 @@ use crate::action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult
 use crate::availability::{self, Availability};
 use crate::board::{Applied, Board, all_to_wall, to_wall};
 use crate::log;
+use crate::plugin::Plugins;
 use crate::probe::Probe;
 use crate::record::StateError;
 use crate::run::{Runner, from_outside};
@@ -68,6 +69,7 @@ pub struct Checks {
     /// There is something to write that came by no message.
     to_write: Arc<Notify>,
     engine: Engine,
+    plugins: Arc<Plugins>,
     counters: Arc<Counters>,
 }
 
@@ -92,6 +94,7 @@ impl Checks {
                 duration_max: EVALUATION_MAX,
                 lookback: EngineLimits::default().lookback,
             }),
+            plugins: Arc::default(),
             counters: Arc::default(),
             deps,
         }))
@@ -99,6 +102,7 @@ impl Checks {
 
     /// Makes the site what is watched. Checks that stay keep their states and their phases.
     pub fn apply(&self, site: Site) -> Applied {
+        self.plugins.apply(site.plugins.clone());
         let (now, steady) = (self.now(), self.steady.now());
         let applied = self.board.lock().apply(site, now, steady);
         self.due.notify_one();
@@ -121,6 +125,8 @@ impl Checks {
             updates: self.updates.clone(),
             due: Arc::clone(&self.due),
             to_write: Arc::clone(&self.to_write),
+            plugins: Arc::clone(&self.plugins),
+            messages: self.messages.clone(),
             counters: Arc::clone(&self.counters),
         };
         let runner = Runner {
@@ -130,17 +136,20 @@ impl Checks {
             messages: self.messages.clone(),
             due: Arc::clone(&self.due),
             engine: self.engine.clone(),
+            plugins: Arc::clone(&self.plugins),
             counters: Arc::clone(&self.counters),
         };
         // The writer ends after the runner, so that it takes the last results.
         let writer_stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let (plugins, token) = (Arc::clone(&self.plugins), writer_stop.clone());
+        tasks.spawn(async move { plugins.supervise(token).await });
         tasks.spawn(writer.run(inbox, writer_stop.clone()));
         tokio::select! {
             () = runner.run(stop) => {}
             // Without the writer nothing is judged any longer: better an end that is seen.
             Some(ended) = tasks.join_next() => {
-                tracing::error!(?ended, "the writer of checks failed by a bug; no check runs now");
+                tracing::error!(?ended, "a task of checks failed by a bug; no check runs now");
             }
         }
         writer_stop.cancel();
@@ -186,7 +195,7 @@ impl Checks {
     /// Tells what the room knows of itself.
     pub fn stats(&self) -> Stats {
         let waiting = self.messages.max_capacity() - self.messages.capacity();
-        self.counters.read(waiting)
+        self.counters.read(waiting, self.plugins.starts())
     }
 
     /// Tells how late the last runs of all checks began and how long they took.

@@ -14,6 +14,66 @@ use crate::spec::{CheckSpec, HostSpec};
 use crate::state::State;
 use crate::step::Rules;
 
+/// Macros of the host that are handed over in the environment, and of the check with `SERVICE` in
+/// the place of `HOST`.
+const OF_BOTH: [&str; 14] = [
+    "HOSTSTATE",
+    "HOSTSTATEID",
+    "HOSTSTATETYPE",
+    "HOSTATTEMPT",
+    "MAXHOSTATTEMPTS",
+    "HOSTOUTPUT",
+    "LONGHOSTOUTPUT",
+    "HOSTPROBLEMID",
+    "HOSTNOTES",
+    "HOSTNOTESURL",
+    "HOSTDISPLAYNAME",
+    "LASTHOSTCHECK",
+    "LASTHOSTSTATECHANGE",
+    "HOSTNAME",
+];
+/// Those that only a host has.
+const OF_HOSTS: [&str; 4] = ["HOSTADDRESS", "HOSTALIAS", "HOSTGROUPNAME", "HOSTGROUPNAMES"];
+/// Those that only a check has.
+const OF_CHECKS: [&str; 2] = ["SERVICEDESC", "SERVICEISVOLATILE"];
+
+/// How the value of a macro is put into a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Escape {
+    /// As it is.
+    None,
+    /// Percent-encoded but for letters, digits and `-._~` (RFC 3986, section 2.3); `$USERn$`, which
+    /// only the configuration gives, as it is.
+    Url,
+    /// As between the quotes of a JSON text.
+    Json,
+}
+
+impl Escape {
+    fn apply(self, name: &str, value: String) -> String {
+        match self {
+            Self::Url if !name.starts_with("USER") => percent_encoded(&value),
+            Self::None | Self::Url => value,
+            Self::Json => {
+                let quoted = serde_json::Value::String(value).to_string();
+                quoted[1..quoted.len() - 1].to_owned()
+            }
+        }
+    }
+}
+
+fn percent_encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// What macros stand for at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Macros {
@@ -92,6 +152,48 @@ impl Macros {
             Some(argument) => Some(replace(argument, |name| self.value(name))),
             None => self.value(name),
         })
+    }
+
+    /// Expands the macros in one text of another language.
+    pub(crate) fn expand_escaped(&self, text: &str, escape: Escape) -> String {
+        replace(text, |name| Some(escape.apply(name, self.value(name)?)))
+    }
+
+    /// Sets whether the state that macros tell is confirmed: the end of a soft problem leaves a
+    /// hard OK, and is a soft change all the same.
+    pub(crate) fn set_state_type(&mut self, state_type: StateType) {
+        self.check_facts.as_mut().unwrap_or(&mut self.host_facts).state_type = state_type;
+    }
+
+    /// Returns the macros as environment variables: `NAGIOS_HOSTNAME`, `NAGIOS__HOSTRACK`,
+    /// `NAGIOS_ARG1`. `$USERn$` stay out, as in Nagios: they hold secrets.
+    pub(crate) fn environment(&self, arguments: &[String]) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::new();
+        // A NUL cannot stand in an environment.
+        let mut put = |name: String, value: String| {
+            env.insert(format!("NAGIOS_{name}"), value.replace('\0', ""));
+        };
+        let of_checks = OF_BOTH.iter().map(|name| name.replacen("HOST", "SERVICE", 1));
+        let names = OF_BOTH.iter().chain(&OF_HOSTS).chain(&OF_CHECKS).map(|&n| n.to_owned());
+        for name in names.chain(of_checks) {
+            if let Some(value) = self.value(&name) {
+                put(name, value);
+            }
+        }
+        let variables = [
+            Some(("_HOST", &self.host.variables)),
+            self.check.as_ref().map(|check| ("_SERVICE", &check.variables)),
+        ];
+        for (prefix, variables) in variables.into_iter().flatten() {
+            for (name, value) in variables {
+                put(format!("{prefix}{}", name.to_uppercase()), value.clone());
+            }
+        }
+        for (index, argument) in arguments.iter().enumerate() {
+            let value = replace(argument, |name| self.value(name));
+            put(format!("ARG{}", index + 1), value);
+        }
+        env
     }
 
     /// Expands the macros in each argument of a command line.
@@ -224,6 +326,37 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(expand(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn in_urls_and_in_json_values_are_escaped() {
+        let url = "$USER1$?q=$_HOSTSNMP_COMMUNITY$&s=$SERVICEDESC$";
+        let want =
+            "/usr/lib/nagios/plugins?q=pub%20lic%3B%20rm%20-rf%20%24USER1%24&s=disk%20%2Fvar";
+        assert_eq!(macros().expand_escaped(url, Escape::Url), want);
+        let mut macros = macros();
+        Arc::make_mut(&mut macros.host).alias = "a \"b\"\n\\".to_owned();
+        let json = macros.expand_escaped(r#"{"a": "$HOSTALIAS$"}"#, Escape::Json);
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["a"], macros.host.alias.as_str());
+    }
+
+    #[test]
+    fn the_environment_has_macros_as_nagios_names_them_but_no_secrets() {
+        let env = macros().environment(&["80".to_owned(), "$HOSTNAME$".to_owned()]);
+        let cases = [
+            ("NAGIOS_HOSTADDRESS", "192.0.2.7"),
+            ("NAGIOS_SERVICEDESC", "disk /var"),
+            ("NAGIOS_SERVICESTATETYPE", "HARD"),
+            ("NAGIOS_MAXSERVICEATTEMPTS", "1"),
+            ("NAGIOS__SERVICEPORT", "8080"),
+            ("NAGIOS_ARG2", "web1"),
+        ];
+        for (name, want) in cases {
+            assert_eq!(env.get(name).map(String::as_str), Some(want), "{name}");
+        }
+        assert!(!env.keys().any(|name| name.starts_with("NAGIOS_USER")), "{env:?}");
+        assert!(!env.contains_key("NAGIOS_SERVICENAME"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::action::{ActionError, PassiveResult};
 use crate::board::{Board, Job};
 use crate::checks::Deps;
-use crate::plugin::{OUTPUT_BYTES_MAX, understand_passive};
+use crate::plugin::{OUTPUT_BYTES_MAX, Plugins, understand_passive};
 use crate::probe::{
     Finding, NrpeTls, Probe, cluster, dns, http, icmp, look_agent, look_passive, look_plugin, nrpe,
     ntp, tcp, tls,
@@ -29,13 +29,11 @@ use crate::writer::Message;
 
 /// How many runs are under way at most, when there are files enough for them.
 const RUNS_MAX: usize = 2048;
-/// How many open files a run needs: a plug-in two pipes and a handle, a probe a socket or two.
+/// How many open files a run needs: a probe a socket or two, without the spawner a plug-in two
+/// pipes and a handle.
 const FILES_PER_RUN: u64 = 3;
 /// How many open files are left to the rest of the server.
 const FILES_OF_OTHERS: u64 = 256;
-/// How many plug-ins run at once. They wait for the network most of the time; a hundred that hang
-/// must not keep the others from running.
-const PLUGINS_MAX: usize = 200;
 /// How many expressions are evaluated at once: they need the processor, not patience.
 const EXPRESSIONS_MAX: usize = 4;
 /// How long the scheduler sleeps when nothing is due.
@@ -49,6 +47,7 @@ pub(crate) struct Runner {
     pub(crate) messages: mpsc::Sender<Message>,
     pub(crate) due: Arc<Notify>,
     pub(crate) engine: Engine,
+    pub(crate) plugins: Arc<Plugins>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -60,8 +59,8 @@ struct Tools {
     messages: mpsc::Sender<Message>,
     pingers: icmp::Pingers,
     nrpe_versions: nrpe::Versions,
-    plugins: Semaphore,
-    expressions: Semaphore,
+    plugins: Arc<Plugins>,
+    expressions: Arc<Semaphore>,
 }
 
 impl Runner {
@@ -74,8 +73,8 @@ impl Runner {
             messages: self.messages,
             pingers: icmp::Pingers::new(),
             nrpe_versions: nrpe::Versions::default(),
-            plugins: Semaphore::new(PLUGINS_MAX),
-            expressions: Semaphore::new(EXPRESSIONS_MAX),
+            plugins: self.plugins,
+            expressions: Arc::new(Semaphore::new(EXPRESSIONS_MAX)),
         });
         let mut runs = JoinSet::new();
         let runs_max = runs_max();
@@ -119,17 +118,13 @@ fn runs_max() -> usize {
 
 /// Makes one run and hands in its result.
 async fn run_one(tools: Arc<Tools>, job: Job) {
-    let limit = match &*job.probe {
-        Probe::Plugin(_) => Some(&tools.plugins),
+    let _place = match &*job.probe {
+        Probe::Plugin(_) => tools.plugins.place().await,
         // It runs `openssl`.
-        Probe::Nrpe(probe) if probe.tls == NrpeTls::Anonymous => Some(&tools.plugins),
-        Probe::Expression(_) => Some(&tools.expressions),
+        Probe::Nrpe(probe) if probe.tls == NrpeTls::Anonymous => tools.plugins.place().await,
+        // The semaphore is never closed.
+        Probe::Expression(_) => Arc::clone(&tools.expressions).acquire_owned().await.ok(),
         _ => None,
-    };
-    // The semaphores are never closed.
-    let _permit = match limit {
-        Some(limit) => limit.acquire().await.ok(),
-        None => None,
     };
     let late = tools.steady.now().saturating_sub(job.due).max(0).unsigned_abs();
     let started = tools.deps.clock.now();
@@ -170,7 +165,7 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
             Probe::Passive(probe) => look_passive(probe, job.heard, now),
             Probe::Cluster(probe) => cluster::look(probe, &job.members),
             // The runner of plug-ins keeps the time by itself, to end the whole process group.
-            Probe::Plugin(probe) => look_plugin(probe, &job.macros, limit).await,
+            Probe::Plugin(probe) => look_plugin(probe, &job.macros, &tools.plugins, limit).await,
             Probe::Http(probe) => http::look(probe, &job.macros, now).await,
             Probe::Icmp(probe) => icmp::look(probe, &job.macros, &tools.pingers).await,
             Probe::Dns(probe) => dns::look(probe, &job.macros).await,

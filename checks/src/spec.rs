@@ -6,6 +6,7 @@ use std::time::Duration;
 use noroshi_model::{CheckId, GraphHint};
 
 use crate::period::PeriodSpec;
+use crate::plugin::PluginSpec;
 use crate::probe::Probe;
 
 /// Everything that is watched. Applied as a whole; the difference to what was there is found.
@@ -19,6 +20,8 @@ pub struct Site {
     pub periods: BTreeMap<String, PeriodSpec>,
     /// `$USER1$` to `$USER256$` by number: paths and secrets that command lines use.
     pub user_macros: BTreeMap<u16, String>,
+    /// How plug-ins and event handlers are run.
+    pub plugins: PluginSpec,
 }
 
 /// A host.
@@ -205,6 +208,10 @@ pub struct HandlerSpec {
     pub action: HandlerAction,
     /// When it is given up.
     pub timeout: Duration,
+    /// Whether it runs for results that confirm nothing yet, and for the end of such a problem.
+    pub is_for_soft: bool,
+    /// Whether it runs for confirmed problems and their ends.
+    pub is_for_hard: bool,
 }
 
 /// What an event handler does. Macros are expanded in every text.
@@ -215,9 +222,16 @@ pub enum HandlerAction {
         /// Program and arguments.
         argv: Vec<String>,
     },
-    /// Sends a POST with the state change as JSON.
+    /// Calls a URL. An answer of 200 to 299 is success; redirects are not followed.
     Url {
-        /// Where to.
+        /// Where to. Values of macros are percent-encoded, except `$USERn$`.
         url: String,
+        /// `POST` and the like.
+        method: String,
+        /// Headers above `Content-Type: application/json`.
+        headers: Vec<(String, String)>,
+        /// What is sent; `None`: the state as JSON (`docs/event-handlers.md`). While the content
+        /// type is JSON, values of macros are escaped as inside a JSON text.
+        body: Option<String>,
     },
 }

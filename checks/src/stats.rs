@@ -22,8 +22,14 @@ pub struct Stats {
     pub commits_failed: u64,
     /// Samples of performance data dropped because the store was behind or refused them.
     pub samples_dropped: u64,
+    /// Event handlers that did what they should: exit 0, or HTTP 200 to 299.
+    pub handlers_ok: u64,
+    /// Event handlers that did not.
+    pub handlers_failed: u64,
     /// Event handlers not run because too many waited.
     pub handlers_dropped: u64,
+    /// How often the spawner of plug-ins was started.
+    pub spawner_starts: u64,
     /// How late runs began.
     pub latency: Spread,
     /// How long runs took.
@@ -67,6 +73,8 @@ pub(crate) struct Counters {
     pub(crate) runs_under_way: AtomicU64,
     pub(crate) commits_failed: AtomicU64,
     pub(crate) samples_dropped: AtomicU64,
+    pub(crate) handlers_ok: AtomicU64,
+    pub(crate) handlers_failed: AtomicU64,
     pub(crate) handlers_dropped: AtomicU64,
     pub(crate) latency: Spreading,
     pub(crate) run_time: Spreading,
@@ -103,7 +111,7 @@ impl Spreading {
 }
 
 impl Counters {
-    pub(crate) fn read(&self, messages_waiting: usize) -> Stats {
+    pub(crate) fn read(&self, messages_waiting: usize, spawner_starts: u64) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             results: read(&self.results),
@@ -111,7 +119,10 @@ impl Counters {
             messages_waiting: messages_waiting as u64,
             commits_failed: read(&self.commits_failed),
             samples_dropped: read(&self.samples_dropped),
+            handlers_ok: read(&self.handlers_ok),
+            handlers_failed: read(&self.handlers_failed),
             handlers_dropped: read(&self.handlers_dropped),
+            spawner_starts,
             latency: self.latency.read(),
             run_time: self.run_time.read(),
         }

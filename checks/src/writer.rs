@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, HandlerCall, Out};
 use crate::checks::Deps;
-use crate::handler;
+use crate::handler::Handlers;
+use crate::plugin::Plugins;
 use crate::probe::Finding;
 use crate::samples;
 use crate::schedule::Steady;
@@ -58,6 +59,9 @@ pub(crate) struct Writer {
     pub(crate) updates: broadcast::Sender<CheckId>,
     pub(crate) due: Arc<Notify>,
     pub(crate) to_write: Arc<Notify>,
+    pub(crate) plugins: Arc<Plugins>,
+    /// Where handlers tell how they ended.
+    pub(crate) messages: mpsc::Sender<Message>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -80,12 +84,13 @@ impl Writer {
         let (handlers, handling) = mpsc::channel(HANDLERS_WAITING_MAX);
         let mut tasks = JoinSet::new();
         tasks.spawn(publish(Arc::clone(&self.deps.sink), publishing, Arc::clone(&self.counters)));
-        tasks.spawn(handler::run_all(
-            handling,
-            HANDLERS_MAX,
-            Arc::clone(&self.deps.clock),
-            stop.clone(),
-        ));
+        let runs = Handlers {
+            clock: Arc::clone(&self.deps.clock),
+            plugins: Arc::clone(&self.plugins),
+            messages: self.messages.clone(),
+            counters: Arc::clone(&self.counters),
+        };
+        tasks.spawn(runs.run(handling, HANDLERS_MAX, stop.clone()));
         let outlets = Outlets { samples, handlers };
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

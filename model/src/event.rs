@@ -128,6 +128,21 @@ pub enum EventBody {
         /// The status in which it came to rest.
         status: Status,
     },
+    /// An event handler ran.
+    HandlerRan {
+        /// The program or URL as configured, macros not expanded.
+        what: String,
+        /// Whether it did what it should: exit 0, or HTTP 200 to 299.
+        is_ok: bool,
+        /// First line of what it said, or why it failed.
+        output: String,
+        /// How long it took.
+        run_time_ms: u64,
+        /// The status that it ran for.
+        status: Status,
+        /// Whether that was confirmed.
+        state_type: StateType,
+    },
     /// Somebody said something.
     Commented {
         /// Who.

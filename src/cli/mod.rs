@@ -20,6 +20,7 @@ mod plan;
 mod poll;
 mod serve;
 mod show;
+mod spawner;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,6 +79,9 @@ enum Command {
     Poll(poll::PollArgs),
     /// Run one plug-in and print how it is understood; needs no server
     Check(check::CheckArgs),
+    /// Run plug-ins for a server, which starts it
+    #[command(hide = true)]
+    Spawner(spawner::SpawnerArgs),
     /// Copy the store, while the server runs, into a new folder
     Backup(keep::BackupArgs),
     /// Put a backup in place as a new data folder
@@ -142,6 +146,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Graph(args)) => ask::graph(&args),
         Some(Command::Poll(args)) => poll::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Spawner(args)) => spawner::run(&args),
         Some(Command::Backup(args)) => keep::backup(&args),
         Some(Command::Restore(args)) => keep::restore(&args),
         Some(Command::Export(args)) => keep::export(&args),

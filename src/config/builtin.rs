@@ -136,7 +136,7 @@ const CLOCK_OF_THE_SERVER: Builtin = Builtin {
 };
 
 /// The server's own health: of what it could not take in or could not do in time.
-const OF_THE_SERVER: [Builtin; 2] = [
+const OF_THE_SERVER: [Builtin; 3] = [
     Builtin {
         name: "noroshi checks",
         expr: "noroshi_check_latency_seconds{$host, of=\"max\"}",
@@ -148,6 +148,20 @@ const OF_THE_SERVER: [Builtin; 2] = [
         missing: Missing::Unknown,
         attempts: 3,
         notes: "Checks begin later than they should: too many at once for this machine.",
+    },
+    Builtin {
+        name: "noroshi handlers",
+        expr: "sum(increase(noroshi_event_handlers_total{$host, result!=\"ok\"}[10m])) \
+               + clamp_min(sum(increase(noroshi_plugin_spawner_starts_total{$host}[10m])) - 1, 0)",
+        unit: "",
+        name_labels: &[],
+        meaning: "event handlers failed, or spawner ended, in ten minutes",
+        warning: Some((Compare::Above, 0.0, 0.0)),
+        critical: None,
+        missing: Missing::Unknown,
+        attempts: 1,
+        notes: "The history of the check whose handler failed, and the server's log, say why. See \
+                docs/event-handlers.md.",
     },
     Builtin {
         name: "noroshi alerts",

@@ -9,6 +9,7 @@ use noroshi_checks::{
 use noroshi_model::{CheckId, GraphHint, Status};
 use serde_spanned::Spanned;
 
+use super::handler::handler;
 use super::plugins;
 use super::raw::{RawCheck, RawFlapping, RawTiming, Text};
 use super::remote::nrpe;
@@ -92,6 +93,7 @@ pub(super) fn check(
     if let Probe::Cluster(cluster) = &mut check.probe {
         cluster.members = depends::named(probe::cluster::said_members(raw), host);
     }
+    check.on_change = handler(faults, raw.on_change.as_ref().or(defaults.on_change.as_ref()));
     check.is_volatile = raw.volatile;
     check.depends = depends::named(&raw.depends, host);
     check.contacts = raw.contacts.iter().map(|contact| contact.get_ref().clone()).collect();

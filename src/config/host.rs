@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use super::check::{Faults, check, flapping, kinds, probe, timing};
 use super::depends::Need;
 use super::group::{GroupCheck, refuse_choice, without_choice};
+use super::handler::handler;
 use super::probe::Brief;
 use super::raw::{Many, RawAlive, RawCheck, RawHost, RawTiming, Text};
 use super::resolve::{Config, Known, check_host_name, look_up, once_each};
@@ -216,6 +217,7 @@ fn spec(faults: &mut Faults<'_>, name: &Text, raw: &RawHost) -> HostSpec {
     spec.contacts = texts(&raw.contacts);
     spec.notes.clone_from(&raw.notes);
     spec.notes_url.clone_from(&raw.notes_url);
+    spec.on_change = handler(faults, raw.on_change.as_ref());
     spec.flapping = flapping(faults, raw.flapping.as_ref());
     spec.maintenance = raw.maintenance.as_ref().map(|period| period.get_ref().clone());
     spec

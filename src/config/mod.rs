@@ -12,6 +12,7 @@
 //! | `depends` | what needs what: names that exist, and no circle |
 //! | `remote`, `plugins` | what runs on the host itself: by NRPE, by the agent |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
+//! | `handler`, `spawner` | what runs when a state changes; how plug-ins are run |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
 //! | `site` | what the rooms are given: configured and registered hosts together |
@@ -20,6 +21,7 @@ mod builtin;
 mod check;
 mod depends;
 mod group;
+mod handler;
 mod host;
 mod people;
 mod period;
@@ -31,6 +33,7 @@ mod resolve;
 mod scope;
 mod site;
 mod source;
+mod spawner;
 mod storage;
 mod table;
 mod template;

@@ -12,8 +12,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_spanned::Spanned;
 
+use super::handler::RawHandler;
 use super::probe::{RawCluster, RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said};
 use super::remote::RawNrpe;
+use super::spawner::RawPlugins;
 
 /// A text with its place.
 pub(crate) type Text = Spanned<String>;
@@ -28,6 +30,7 @@ pub(crate) struct RawConfig {
     pub(crate) store: RawStore,
     pub(crate) smtp: Option<Spanned<RawSmtp>>,
     pub(crate) alerts: RawAlerts,
+    pub(crate) plugins: RawPlugins,
     pub(crate) defaults: RawTiming,
     pub(crate) command_file: RawCommandFile,
     pub(crate) macros: BTreeMap<Text, String>,
@@ -162,6 +165,8 @@ pub(crate) struct RawTiming {
     pub(crate) attempts: Option<Spanned<u32>>,
     /// The period in which checks run; always when left out.
     pub(crate) period: Option<Text>,
+    /// What runs when a state changes.
+    pub(crate) on_change: Option<Spanned<RawHandler>>,
 }
 
 /// `[host.NAME]`, without its checks.
@@ -181,6 +186,8 @@ pub(crate) struct RawHost {
     pub(crate) notes_url: String,
     /// How it is told whether the host is up.
     pub(crate) alive: Option<Spanned<RawAlive>>,
+    /// What runs when its state changes.
+    pub(crate) on_change: Option<Spanned<RawHandler>>,
     pub(crate) poll: PollTargets,
     /// The period in which it is looked at whether it is up.
     pub(crate) period: Option<Text>,
@@ -258,6 +265,8 @@ pub(crate) struct RawCheck {
     /// Instead of `attempts`: so many of the last `window` results make a problem hard.
     pub(crate) fails: Option<Spanned<u32>>,
     pub(crate) window: Option<Spanned<u32>>,
+    /// What runs when its state changes.
+    pub(crate) on_change: Option<Spanned<RawHandler>>,
     pub(crate) volatile: bool,
     /// Hosts and checks, `host` or `host/check`, without which it cannot work; `$HOSTNAME$` stands
     /// for its own host.
@@ -292,6 +301,7 @@ impl RawCheck {
                 .next()
                 .cloned(),
             period: self.period.clone(),
+            on_change: self.on_change.clone(),
         }
     }
 }

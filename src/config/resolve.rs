@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use noroshi_checks::PeriodSpec;
+use noroshi_checks::plugin::PluginSpec;
 use noroshi_store::StoreConfig;
 
 use super::check::Faults;
@@ -13,7 +14,7 @@ use super::group::GroupCheck;
 use super::host::HostConfig;
 use super::raw::{RawCheck, RawConfig, Text};
 use super::source::nearest;
-use super::{Part, depends, host, people, period, storage};
+use super::{Part, depends, host, people, period, spawner, storage};
 
 /// A configuration that makes sense.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) agents: Agents,
     /// Where samples go.
     pub(crate) store: StoreConfig,
+    /// How plug-ins are run.
+    pub(super) plugins: PluginSpec,
     /// Who is told, and through whom.
     pub(crate) alerts: noroshi_alerts::Config,
     /// Where external commands are read.
@@ -132,11 +135,12 @@ impl Config {
 
 /// Gives the tables of all files their meaning; what is wrong goes to `faults`.
 pub(super) fn resolve(parts: Vec<Part<'_>>, faults: &mut Faults<'_>) -> Config {
-    let mut config = Config::default();
+    let mut config = Config { plugins: spawner::usual(), ..Config::default() };
     let known = Known::collect(&parts, faults);
     for Part { raw, .. } in &parts {
         resolve_server(faults, raw, &mut config);
         storage::resolve(faults, &raw.store, &mut config.store);
+        spawner::resolve(faults, &raw.plugins, &mut config.plugins);
         people::resolve(faults, raw, &mut config.alerts);
         if let Some(path) = &raw.command_file.path {
             let folder = faults.sources.folder_at(path.span().start);

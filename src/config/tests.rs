@@ -1,6 +1,7 @@
 //! Whole configurations: what is read, and what each mistake is told.
 
 mod inherit;
+mod programs;
 
 use std::fs;
 

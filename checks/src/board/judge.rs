@@ -10,6 +10,7 @@ use noroshi_model::{
 
 use super::graph::hinders;
 use super::{Board, Entry, HandlerCall};
+use crate::handler;
 use crate::probe::Probe;
 use crate::record;
 use crate::state::{Held, Over, Problem};
@@ -126,7 +127,7 @@ impl Board {
                 }
                 self.log_state(id, &change, now);
             }
-            Change::Attempt => self.call_handler(id),
+            Change::Attempt => self.call_handler(id, StateType::Soft),
             Change::AcknowledgementEnded { problem } => {
                 let author = "the state changed".to_owned();
                 self.log(id, EventBody::Unacknowledged { problem, author }, now);
@@ -257,11 +258,15 @@ impl Board {
             subject: entry.subject(),
         }));
         self.log(id, body, now);
-        self.call_handler(id);
+        let state_type = match change.kind {
+            ChangeKind::SoftProblem | ChangeKind::SoftRecovery => StateType::Soft,
+            _ => StateType::Hard,
+        };
+        self.call_handler(id, state_type);
     }
 
     /// Adds an event to the log.
-    pub(super) fn log(&mut self, id: &CheckId, body: EventBody, now: Timestamp) {
+    pub(crate) fn log(&mut self, id: &CheckId, body: EventBody, now: Timestamp) {
         let sequence = self.log.append(&mut self.out.batch, now, id, body);
         self.out.newest = Some(sequence);
         self.out.updated.insert(id.clone());
@@ -280,16 +285,18 @@ impl Board {
     }
 
     /// Notes that the event handler of a check is to be run, if it has one.
-    fn call_handler(&mut self, id: &CheckId) {
+    fn call_handler(&mut self, id: &CheckId, state_type: StateType) {
         let Some(entry) = self.entries.get(id) else { return };
         let spec = match &entry.check {
             Some(check) => check.on_change.clone(),
             None => entry.host.on_change.clone(),
         };
+        let spec = spec.filter(|spec| handler::is_wanted(spec, state_type));
         if let (Some(spec), Some(view)) = (spec, self.view(id)) {
-            let call =
-                HandlerCall { id: id.clone(), spec, macros: self.macros(id), view: Box::new(view) };
-            self.out.handlers.push(call);
+            let mut macros = self.macros(id);
+            macros.set_state_type(state_type);
+            let (id, view) = (id.clone(), Box::new(view));
+            self.out.handlers.push(HandlerCall { id, spec, macros, state_type, view });
         }
     }
 

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use noroshi_model::time::millis;
-use noroshi_model::{CheckId, RecordBatch, Records, Sample, Status, Timestamp};
+use noroshi_model::{CheckId, RecordBatch, Records, Sample, StateType, Status, Timestamp};
 
 use crate::log::EventLog;
 use crate::macros::{Facts, Macros};
@@ -93,6 +93,8 @@ pub(crate) struct HandlerCall {
     pub(crate) id: CheckId,
     pub(crate) spec: HandlerSpec,
     pub(crate) macros: Macros,
+    /// Whether the change is confirmed. The end of a soft problem is a soft one.
+    pub(crate) state_type: StateType,
     /// The view of the check, as JSON for a URL.
     pub(crate) view: Box<crate::CheckView>,
 }

@@ -331,6 +331,8 @@ async fn an_event_handler_runs_on_soft_and_hard_changes_with_its_macros() {
     check.on_change = Some(crate::HandlerSpec {
         action: crate::HandlerAction::Command { argv: argv.map(str::to_owned).to_vec() },
         timeout: Duration::from_secs(10),
+        is_for_soft: true,
+        is_for_hard: true,
     });
     let house = House::start(site(vec![check]));
     let mut wanted = Vec::new();

@@ -2,13 +2,22 @@
 //!
 //! This module needs nothing of the rest of the room: the agent uses it for the checks on its own
 //! host, and the command line to show how a plug-in is understood. `run.rs` runs a program under
-//! limits; `understand.rs` makes status, texts and performance data of what it said (pure);
-//! `perfdata.rs` is the grammar of performance data.
+//! limits of time and output; `spawner.rs` is the small process that does so for a large server,
+//! `plugins.rs` the server's end of the line to it, `frame.rs` what they say to each other,
+//! `limits.rs` what else a plug-in may use; `understand.rs` makes status, texts and performance
+//! data of what it said (pure); `perfdata.rs` is the grammar of performance data.
 
+mod frame;
+mod limits;
 mod perfdata;
+mod plugins;
 mod run;
+mod spawner;
 mod understand;
 
+pub use limits::{LimitError, Limits};
 pub use perfdata::{parse_perfdata, parse_range};
+pub use plugins::{PluginSpec, Plugins, SpawnerSpec};
 pub use run::{OUTPUT_BYTES_MAX, Ran, resolve, run};
+pub use spawner::serve_spawner;
 pub use understand::{Exit, Understood, as_text, understand, understand_passive};

@@ -1,8 +1,8 @@
 //! Runs a program under limits: no shell, bounded time, bounded output, no child left behind.
 //!
-//! The server is large and must not fork: a program is always named by its absolute path, and no
-//! user, group or limit is set between fork and exec, so that the standard library can use
-//! `posix_spawn`. Limits go through wrapper programs (`prlimit`, `setpriv`) in the argv.
+//! A program is always named by its absolute path, and no user, group or limit is set between fork
+//! and exec, so that the standard library can use `posix_spawn`. Limits and user are those of the
+//! process that calls: `spawner.rs` is one that has taken them on.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// How much of standard error is kept.
 const STDERR_BYTES_MAX: usize = 4 * 1024;
 /// How long a program may take to end after SIGTERM before it gets SIGKILL.
-const TERM_GRACE: Duration = Duration::from_secs(2);
+pub(super) const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How long output is read after the program has ended: a child that it left in the background may
 /// hold the pipe open for ever.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use noroshi_model::{Perfdata, Status};
+use serde::{Deserialize, Serialize};
 
 use super::perfdata::parse_perfdata;
 
@@ -15,7 +16,8 @@ use super::perfdata::parse_perfdata;
 const STDERR_CHARS_MAX: usize = 400;
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// It returned this code.
     Code(i32),
@@ -29,6 +31,9 @@ pub enum Exit {
     NotExecutable(String),
     /// The server itself could not start it; says nothing about what is checked.
     CannotStart(String),
+    /// It was not run, or not to its end, because the spawner failed: `spawner_ended`,
+    /// `spawner_silent`, `spawner_not_started`. Says nothing about what is checked.
+    NotRun(String),
 }
 
 /// What a run means.
@@ -84,6 +89,9 @@ pub fn understand(exit: &Exit, stdout: &[u8], stderr: &[u8]) -> Understood {
         }
         Exit::CannotStart(why) => {
             (Status::Unknown, format!("(the server cannot start the plug-in: {why})"))
+        }
+        Exit::NotRun(reason) => {
+            (Status::Unknown, format!("(the plug-in was not run to its end: {reason})"))
         }
     };
     understood.status = status;

@@ -13,8 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
-    LOCATION, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT,
 };
 use hyper::{Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
@@ -108,28 +107,45 @@ pub(crate) async fn look(probe: &HttpProbe, macros: &Macros, now: Timestamp) -> 
     }
 }
 
-/// Sends a POST with JSON and wants a status of 200 to 299: an event handler's call.
-pub(crate) async fn post_json(
-    url: &str,
-    json: String,
+/// A request that an event handler makes.
+#[derive(Debug)]
+pub(crate) struct UrlCall {
+    pub(crate) url: String,
+    pub(crate) method: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+/// Makes the call and wants a status of 200 to 299. Texts of errors do not hold the URL, which may
+/// hold a secret.
+pub(crate) async fn call_url(
+    call: UrlCall,
     limit: Duration,
     now: Timestamp,
-) -> Result<(), String> {
-    let uri: Uri = url.parse().map_err(|error| format!("{url:?} is no URL: {error}"))?;
-    let json_type = HeaderValue::from_static("application/json");
-    let ask = Ask {
-        uri,
-        method: Method::POST,
-        headers: vec![(CONTENT_TYPE, json_type)],
-        body: json.into(),
-        connect_to: None,
-        family: Family::Any,
-    };
-    let answer = timeout(limit, ask.send(now)).await.map_err(|_| "timed out".to_owned())??;
+) -> Result<u16, String> {
+    let uri: Uri = call.url.parse().map_err(|error| format!("this is no URL: {error}"))?;
+    if uri.host().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("this is no http or https URL".to_owned());
+    }
+    let method = call.method.parse().map_err(|_| format!("{:?} is no method", call.method))?;
+    let mut headers = Vec::new();
+    for (name, value) in &call.headers {
+        let pair = (name.parse::<HeaderName>(), value.parse::<HeaderValue>());
+        let (Ok(name), Ok(value)) = pair else {
+            return Err(format!("{name:?} is no header, or its value is none"));
+        };
+        headers.push((name, value));
+    }
+    let ask =
+        Ask { uri, method, headers, body: call.body.into(), connect_to: None, family: Family::Any };
+    let answer = timeout(limit, ask.send(now))
+        .await
+        .map_err(|_| format!("timed out after {} s", limit.as_secs_f64()))??;
     if let Some(fault) = answer.chain.and_then(|chain| chain.fault) {
         return Err(format!("the certificate does not verify: {fault}"));
     }
-    if answer.status.is_success() { Ok(()) } else { Err(format!("HTTP {}", answer.status)) }
+    let status = answer.status;
+    if status.is_success() { Ok(status.as_u16()) } else { Err(format!("HTTP {status}")) }
 }
 
 impl Ask {

@@ -6,14 +6,24 @@ use std::time::Duration;
 use super::PluginProbe;
 use super::finding::Finding;
 use crate::macros::Macros;
-use crate::plugin::{run, understand};
+use crate::plugin::{Plugins, understand};
 
 /// Runs the plug-in.
-pub(crate) async fn look(probe: &PluginProbe, macros: &Macros, timeout: Duration) -> Finding {
+pub(crate) async fn look(
+    probe: &PluginProbe,
+    macros: &Macros,
+    plugins: &Plugins,
+    timeout: Duration,
+) -> Finding {
     let argv = macros.expand_all(&probe.argv, &probe.arguments);
     let expand = |(name, value): (&String, &String)| (name.clone(), macros.expand(value, &[]));
-    let env: BTreeMap<String, String> = probe.env.iter().map(expand).collect();
-    let ran = run(&argv, &env, timeout).await;
+    let mut env = if plugins.has_environment_macros() {
+        macros.environment(&probe.arguments)
+    } else {
+        BTreeMap::new()
+    };
+    env.extend(probe.env.iter().map(expand));
+    let ran = plugins.run(argv, env, timeout).await;
     let understood = understand(&ran.exit, &ran.stdout, &ran.stderr);
     Finding {
         status: understood.status,

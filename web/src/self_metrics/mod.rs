@@ -93,6 +93,7 @@ fn written(app: &App) -> String {
     server(app, &mut page);
     checks(app, &mut page);
     timing(app, &mut page);
+    programs(app, &mut page);
     alerts(app, &mut page);
     rooms::store(app, &mut page);
     rooms::polls(app, &mut page);
@@ -134,6 +135,24 @@ fn server(app: &App, page: &mut Page) {
     page.sample(name, &[("work", "password")], hashes as f64);
     let listeners = app.live.listeners() as f64;
     page.single("noroshi_http_listeners", "gauge", "Pages that listen to changes.", listeners);
+}
+
+/// Event handlers, and the process that runs plug-ins.
+fn programs(app: &App, page: &mut Page) {
+    let stats = app.deps.checks.stats();
+    let name = "noroshi_event_handlers_total";
+    page.metric(name, "counter", "Event handlers by how they ended.");
+    let by_result = [
+        ("ok", stats.handlers_ok),
+        ("failed", stats.handlers_failed),
+        ("dropped", stats.handlers_dropped),
+    ];
+    for (result, count) in by_result {
+        page.sample(name, &[("result", result)], count as f64);
+    }
+    let name = "noroshi_plugin_spawner_starts_total";
+    let help = "Starts of the process that runs plug-ins.";
+    page.single(name, "counter", help, stats.spawner_starts as f64);
 }
 
 fn checks(app: &App, page: &mut Page) {
@@ -187,7 +206,6 @@ fn timing(app: &App, page: &mut Page) {
         ("messages_waiting", "gauge", "Results that wait to be judged.", stats.messages_waiting),
         ("commits_failed_total", "counter", "Commits tried again.", stats.commits_failed),
         ("samples_dropped_total", "counter", "Samples that were lost.", stats.samples_dropped),
-        ("handlers_dropped_total", "counter", "Handlers not run.", stats.handlers_dropped),
     ] {
         page.single(&format!("noroshi_checks_{name}"), kind, help, value as f64);
     }

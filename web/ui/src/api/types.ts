@@ -241,6 +241,7 @@ export type EventBody =
   | { type: "downtime_ended"; downtime: number; is_cancelled: boolean; status: Status }
   | { type: "flapping_started"; percent: number }
   | { type: "flapping_stopped"; percent: number; status: Status }
+  | { type: "handler_ran"; what: string; is_ok: boolean; output: string; run_time_ms: number; status: Status; state_type: StateType }
   | { type: "commented"; author: string; comment: string };
 
 export interface Event {

@@ -42,6 +42,13 @@ export function tell(body: EventBody): Told {
       return { icon: "flapping", tone: "", title: "Flapping began", text: `${body.percent.toFixed(0)} % of the last runs changed the state.` };
     case "flapping_stopped":
       return { icon: "flapping", tone: "", title: "Flapping ended", text: `At rest: ${nameOf(body.status)}.` };
+    case "handler_ran":
+      return {
+        icon: body.is_ok ? "reset" : "critical",
+        tone: body.is_ok ? "" : toneOf("critical"),
+        title: `Event handler ${body.is_ok ? "ran" : "failed"} (${nameOf(body.status)}, ${body.state_type})`,
+        text: `${body.what}: ${body.output}`,
+      };
     case "commented":
       return { icon: "comment", tone: "", title: `Comment of ${body.author}`, text: body.comment };
   }
