@@ -32,6 +32,17 @@ impl History {
         &self.0
     }
 
+    /// Returns the state before the newest: for a check the last confirmed one.
+    pub(crate) fn previous(&self, is_host: bool) -> Option<Status> {
+        let code = self.0[STATES - 2];
+        let statuses: &[Status] = if is_host {
+            &[Status::Up, Status::Down, Status::Unreachable]
+        } else {
+            &[Status::Ok, Status::Warning, Status::Critical, Status::Unknown]
+        };
+        statuses.iter().copied().find(|status| status.code() == code)
+    }
+
     /// Adds the newest state; the oldest is forgotten.
     pub(crate) fn push(&mut self, status: Status) {
         self.push_code(status.code());

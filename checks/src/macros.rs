@@ -5,6 +5,9 @@
 //! shell whose characters would have to be taken out. The exception is `$ARGn$`, whose text comes
 //! from the configuration: macros in it are expanded first.
 
+mod asked;
+mod more;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +16,8 @@ use noroshi_model::{StateType, Status, Timestamp};
 use crate::spec::{CheckSpec, HostSpec};
 use crate::state::State;
 use crate::step::Rules;
+pub(crate) use asked::names as names_asked;
+use more::More;
 
 /// Macros of the host that are handed over in the environment, and of the check with `SERVICE` in
 /// the place of `HOST`.
@@ -83,6 +88,9 @@ pub(crate) struct Macros {
     pub(crate) check_facts: Option<Facts>,
     /// `$USERn$`.
     pub(crate) user: Arc<BTreeMap<u16, String>>,
+    /// What those stand for that speak of others than this host and check: see [`names_asked`].
+    pub(crate) asked: BTreeMap<String, String>,
+    pub(crate) now: Timestamp,
 }
 
 /// The state of a host or check as macros tell it.
@@ -97,6 +105,7 @@ pub(crate) struct Facts {
     since: Option<Timestamp>,
     last_check: Option<Timestamp>,
     problem: u64,
+    more: More,
 }
 
 impl Default for Facts {
@@ -120,7 +129,18 @@ impl Facts {
             since: state.since,
             last_check: state.started,
             problem: state.problem.map_or(0, |problem| problem.sequence),
+            more: More::new(state, rules.is_host),
         }
+    }
+
+    /// Returns what a macro stands for, by its name with `of` (`HOST` or `SERVICE`) in it, as in
+    /// `HOSTSTATE`, `LASTHOSTCHECK` or `MAXHOSTATTEMPTS`.
+    fn named(&self, name: &str, of: &str, now: Timestamp) -> Option<String> {
+        let with = |first: &&str| name.strip_prefix(*first).and_then(|n| n.strip_prefix(of));
+        let (first, rest) =
+            ["", "LAST", "LONG", "MAX"].iter().find_map(|first| Some((*first, with(first)?)))?;
+        let name = format!("{first}{rest}");
+        self.value(&name).or_else(|| more::duration(&name, self.since, now))
     }
 
     /// Returns what a macro stands for, by its name without `HOST` or `SERVICE`.
@@ -140,7 +160,7 @@ impl Facts {
             "LASTSTATECHANGE" => seconds(self.since),
             "LASTCHECK" => seconds(self.last_check),
             "PROBLEMID" => self.problem.to_string(),
-            _ => return None,
+            _ => return self.more.value(name),
         })
     }
 }
@@ -202,7 +222,10 @@ impl Macros {
     }
 
     /// Returns what a macro stands for; `None` when there is none of that name.
-    fn value(&self, name: &str) -> Option<String> {
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        if let Some(asked) = self.asked.get(name) {
+            return Some(asked.clone());
+        }
         if let Some(number) = name.strip_prefix("USER") {
             return self.user.get(&number.parse().ok()?).cloned();
         }
@@ -212,7 +235,8 @@ impl Macros {
         if let (Some(name), Some(check)) = (name.strip_prefix("_SERVICE"), &self.check) {
             return custom(&check.variables, name).or_else(|| custom(&check.labels, name));
         }
-        self.host_value(name).or_else(|| self.check_value(name))
+        let own = self.host_value(name).or_else(|| self.check_value(name));
+        own.or_else(|| more::time(name, self.now))
     }
 
     fn host_value(&self, name: &str) -> Option<String> {
@@ -226,11 +250,7 @@ impl Macros {
             "HOSTGROUPNAMES" => host.groups.join(","),
             "HOSTNOTES" => host.notes.clone(),
             "HOSTNOTESURL" => host.notes_url.clone(),
-            "MAXHOSTATTEMPTS" => self.host_facts.value("MAXATTEMPTS")?,
-            "LONGHOSTOUTPUT" => self.host_facts.value("LONGOUTPUT")?,
-            "LASTHOSTCHECK" => self.host_facts.value("LASTCHECK")?,
-            "LASTHOSTSTATECHANGE" => self.host_facts.value("LASTSTATECHANGE")?,
-            _ => self.host_facts.value(name.strip_prefix("HOST")?)?,
+            _ => self.host_facts.named(name, "HOST", self.now)?,
         })
     }
 
@@ -241,11 +261,7 @@ impl Macros {
             "SERVICENOTES" => check.notes.clone(),
             "SERVICENOTESURL" => check.notes_url.clone(),
             "SERVICEISVOLATILE" => u8::from(check.is_volatile).to_string(),
-            "MAXSERVICEATTEMPTS" => facts.value("MAXATTEMPTS")?,
-            "LONGSERVICEOUTPUT" => facts.value("LONGOUTPUT")?,
-            "LASTSERVICECHECK" => facts.value("LASTCHECK")?,
-            "LASTSERVICESTATECHANGE" => facts.value("LASTSTATECHANGE")?,
-            _ => facts.value(name.strip_prefix("SERVICE")?)?,
+            _ => facts.named(name, "SERVICE", self.now)?,
         })
     }
 }

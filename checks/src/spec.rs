@@ -235,3 +235,17 @@ pub enum HandlerAction {
         body: Option<String>,
     },
 }
+
+impl HandlerSpec {
+    /// Returns the texts in which macros are expanded.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        match &self.action {
+            HandlerAction::Command { argv } => argv.iter().map(String::as_str).collect(),
+            HandlerAction::Url { url, headers, body, .. } => {
+                let headers = headers.iter().map(|(_, value)| value);
+                let texts = std::iter::once(url).chain(headers).chain(body);
+                texts.map(String::as_str).collect()
+            }
+        }
+    }
+}

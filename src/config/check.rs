@@ -71,8 +71,8 @@ pub(super) const PROBE_KINDS: [Kind; 21] = [
     ("heartbeat", |raw| raw.heartbeat.is_some()),
 ];
 /// The keys that say more about one way of looking, and mean nothing for another.
-pub(super) const PROBE_OPTIONS: [&str; 6] =
-    ["warning", "critical", "status", "unit", "text", "statuses"];
+pub(super) const PROBE_OPTIONS: [&str; 7] =
+    ["warning", "critical", "status", "unit", "text", "statuses", "arguments"];
 
 /// Makes the check `name` of `host`; `None` after a fault.
 pub(super) fn check(
@@ -243,7 +243,7 @@ pub(super) fn probe(
             );
             return None;
         }
-        let probe = PluginProbe { argv, arguments: Vec::new(), env: BTreeMap::new() };
+        let probe = PluginProbe { argv, arguments: raw.arguments.clone(), env: BTreeMap::new() };
         return Some(Probe::Plugin(probe));
     }
     if let Some(freshness) = &raw.passive {

@@ -220,6 +220,8 @@ pub(crate) struct RawCheck {
     pub(crate) except_hosts: Vec<Text>,
     /// A plug-in: its argv, no shell.
     pub(crate) command: Option<Spanned<Many>>,
+    /// Of `command`: `$ARG1$`, `$ARG2$` and so on.
+    pub(crate) arguments: Vec<String>,
     /// `PromQL`. With a comparison it is a problem when true; else `warning`, `critical` judge.
     pub(crate) expr: Option<Text>,
     pub(crate) warning: Option<Text>,

@@ -11,6 +11,7 @@ use noroshi_model::{
 use super::graph::hinders;
 use super::{Board, Entry, HandlerCall};
 use crate::handler;
+use crate::macros::{Macros, names_asked};
 use crate::probe::Probe;
 use crate::record;
 use crate::state::{Held, Over, Problem};
@@ -293,7 +294,8 @@ impl Board {
         };
         let spec = spec.filter(|spec| handler::is_wanted(spec, state_type));
         if let (Some(spec), Some(view)) = (spec, self.view(id)) {
-            let mut macros = self.macros(id);
+            let asked = self.asked(id, &names_asked(spec.texts()));
+            let mut macros = Macros { asked, ..self.macros(id) };
             macros.set_state_type(state_type);
             let (id, view) = (id.clone(), Box::new(view));
             self.out.handlers.push(HandlerCall { id, spec, macros, state_type, view });

@@ -5,6 +5,7 @@
 //! stands behind what; `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it. What must become durable or be
 //! told is collected in [`Out`]; whoever changed the board drains it.
 
+mod asked;
 mod cluster;
 mod graph;
 mod heartbeat;
@@ -19,7 +20,7 @@ use noroshi_model::time::millis;
 use noroshi_model::{CheckId, RecordBatch, Records, Sample, StateType, Status, Timestamp};
 
 use crate::log::EventLog;
-use crate::macros::{Facts, Macros};
+use crate::macros::{Facts, Macros, names_asked};
 use crate::mark::{Comment, Downtimes};
 use crate::period::Periods;
 use crate::probe::{Judged, Member, Probe};
@@ -68,6 +69,8 @@ pub(crate) struct Entry {
     pub(crate) is_running: bool,
     /// Somebody asked for a run while one was under way.
     wants_rerun: bool,
+    /// Macros in its texts that speak of others.
+    asks: Vec<String>,
 }
 
 /// A run to be made.
@@ -319,6 +322,7 @@ impl Board {
             }
             entry.is_running = true;
             entry.wants_rerun = false;
+            let asks = entry.asks.clone();
             let job = Job {
                 id: id.clone(),
                 probe,
@@ -328,7 +332,7 @@ impl Board {
                 heard: entry.state.heard,
                 due,
                 members: self.members(&id),
-                macros: self.macros(&id),
+                macros: Macros { asked: self.asked(&id, &asks), now, ..self.macros(&id) },
             };
             jobs.push(job);
         }
@@ -405,6 +409,8 @@ impl Board {
             host_facts: facts(&host_id).unwrap_or_default(),
             check_facts: if id.is_host() { None } else { facts(id) },
             user: Arc::clone(&self.user_macros),
+            asked: BTreeMap::new(),
+            now: self.wall,
         }
     }
 
@@ -432,6 +438,7 @@ impl Entry {
             is_volatile,
             flapping,
         };
+        let asks = names_asked(probe.iter().flat_map(Probe::texts));
         let (phase, state) = (schedule::phase(&id), State::pending());
         Self {
             id,
@@ -446,6 +453,7 @@ impl Entry {
             due: None,
             is_running: false,
             wants_rerun: false,
+            asks,
         }
     }
 

@@ -630,3 +630,31 @@ async fn a_heartbeat_that_is_late_says_when_it_last_called_also_after_a_restart(
     assert!(matches!(wrong, Err(crate::ActionError::NotAHeartbeat { .. })));
     house.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn macros_speak_of_other_hosts_and_checks_and_values_are_never_expanded() {
+    let mut site = cluster_site();
+    site.hosts[1].address = "192.0.2.11".to_owned();
+    site.hosts[1].variables.insert("RACK".to_owned(), "r1 $HOSTNAME$; rm -rf".to_owned());
+    let argv = [
+        "/bin/echo",
+        "$HOSTADDRESS:web1$ $_HOSTRACK:web1$ $SERVICESTATE:web1:http$ $SERVICESTATE::http$",
+        "$HOSTGROUPMEMBERS:web$ [$HOSTNAME:web:, $] $HOSTADDRESS:nobody$",
+        "$TOTALHOSTSUP$ $TOTALSERVICESOK$ $HOSTDOWNTIME$ $LASTHOSTSTATE$ $ARG1$",
+    ];
+    let probe = PluginProbe {
+        argv: argv.map(str::to_owned).into(),
+        arguments: vec!["$HOSTNAME:web2$".to_owned()],
+        ..PluginProbe::default()
+    };
+    let id = CheckId::check("lb", "echo");
+    site.checks.push(CheckSpec::new(id.clone(), Probe::Plugin(probe)));
+    let house = House::start(site);
+    submit(&house, "web1/http", Status::Critical).await;
+    house.checks.recheck(&id).await.unwrap();
+    let wanted = "192.0.2.11 r1 $HOSTNAME$; rm -rf CRITICAL";
+    let view = house.wait("lb/echo", |view| view.output.starts_with(wanted)).await;
+    let rest = " PENDING web1,web2,web3 [web1, web2, web3]  4 0 0 PENDING web2";
+    assert_eq!(view.output, format!("{wanted}{rest}"));
+    house.stop().await;
+}

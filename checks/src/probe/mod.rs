@@ -83,6 +83,29 @@ impl Probe {
         self.is_active() && !is_of_others
     }
 
+    /// Returns the texts in which macros are expanded.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Plugin(probe) => {
+                let texts = probe.argv.iter().chain(&probe.arguments).chain(probe.env.values());
+                texts.map(String::as_str).collect()
+            }
+            Self::Http(probe) => probe.texts(),
+            Self::Tcp(probe) => probe.texts(),
+            Self::Icmp(probe) => vec![&probe.address],
+            Self::Dns(probe) => vec![&probe.name, &probe.server],
+            Self::Tls(probe) => vec![&probe.target, &probe.server_name],
+            Self::Ntp(probe) => vec![&probe.server],
+            Self::Nrpe(probe) => {
+                let own = [probe.address.as_str(), &probe.command];
+                own.into_iter().chain(probe.arguments.iter().map(String::as_str)).collect()
+            }
+            Self::Expression(_) | Self::Cluster(_) | Self::Agent(_) | Self::Passive(_) => {
+                Vec::new()
+            }
+        }
+    }
+
     /// Returns the name of the kind: in views and in the label `kind` of self-metrics.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -74,6 +74,18 @@ impl HttpProbe {
             critical: None,
         }
     }
+
+    /// Returns the texts in which macros are expanded.
+    pub(in crate::probe) fn texts(&self) -> Vec<&str> {
+        let mut texts = vec![self.url.as_str(), &self.body];
+        texts.extend(self.headers.iter().map(|(_, value)| value.as_str()));
+        texts.extend(self.connect_to.as_deref());
+        texts.extend(self.bearer.as_ref().map(super::super::Secret::reveal));
+        if let Some((user, password)) = &self.basic_auth {
+            texts.extend([user.as_str(), password.reveal()]);
+        }
+        texts
+    }
 }
 
 /// What must be found in a JSON answer.

@@ -51,6 +51,19 @@ impl TcpProbe {
         }
     }
 
+    /// Returns the texts in which macros are expanded.
+    pub(in crate::probe) fn texts(&self) -> Vec<&str> {
+        let mut texts = vec![self.target.as_str(), &self.server_name];
+        match &self.protocol {
+            Protocol::Ldap { base } => texts.push(base),
+            Protocol::Mysql { user } => texts.push(user),
+            Protocol::Postgresql { user, database } => texts.extend([user.as_str(), database]),
+            Protocol::Expect { send, expect } => texts.extend([send.as_str(), expect]),
+            _ => {}
+        }
+        texts
+    }
+
     /// Tells whether it is known to which port it connects. Of a target with macros, which must
     /// be expanded first, that cannot be told.
     pub fn has_port(&self) -> bool {
