@@ -104,12 +104,15 @@ impl Catalogue {
 
     /// Returns the series that match, sorted by number.
     pub(crate) fn matching(&self, matchers: &[Matcher]) -> Result<Vec<u32>, SelectError> {
-        let candidates = self.index.candidates(matchers).ok_or(SelectError::MatchesEverything)?;
+        let found = self.index.candidates(matchers).ok_or(SelectError::MatchesEverything)?;
+        if found.are_exact {
+            return Ok(found.series);
+        }
         let is_match = |series: &u32| {
             let labels = self.labels(*series);
             labels.is_some_and(|labels| matchers.iter().all(|m| m.matches_labels(labels)))
         };
-        Ok(candidates.into_iter().filter(is_match).collect())
+        Ok(found.series.into_iter().filter(is_match).collect())
     }
 
     /// Remembers what is known about a metric; tells whether that was news.

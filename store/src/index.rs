@@ -5,6 +5,17 @@ use std::sync::Arc;
 
 use noroshi_model::{Labels, Matcher, MatcherOp};
 
+/// So many series are checked label by label faster than lists are joined.
+const FEW: usize = 4096;
+
+/// What the index finds for some matchers.
+pub(crate) struct Candidates {
+    /// Numbers of series, sorted.
+    pub(crate) series: Vec<u32>,
+    /// Whether each of them matches; else the caller asks the matchers about its labels.
+    pub(crate) are_exact: bool,
+}
+
 /// Which series have which value of which label. Lists are sorted.
 #[derive(Default)]
 pub(crate) struct Index {
@@ -50,45 +61,49 @@ impl Index {
         }
     }
 
-    /// Returns the series that may match, sorted: those of the matchers that an empty value does
-    /// not satisfy; the caller checks the other matchers on the labels. `None` when every matcher
-    /// accepts the empty value.
-    pub(crate) fn candidates(&self, matchers: &[Matcher]) -> Option<Vec<u32>> {
-        let mut lists: Vec<Vec<u32>> = Vec::new();
-        let mut equal: Vec<&[u32]> = Vec::new();
-        let mut is_bounded = false;
-        for matcher in matchers.iter().filter(|matcher| !matcher.matches("")) {
-            is_bounded = true;
+    /// Returns the series that match or may match, sorted. `None` when every matcher accepts the
+    /// empty value: that would be all series.
+    ///
+    /// Many series are narrowed down by the lists of each matcher's values, so that a matcher is
+    /// asked once for a value and not once for a series; a few are left for the caller to check.
+    pub(crate) fn candidates(&self, matchers: &[Matcher]) -> Option<Candidates> {
+        let (bounding, refusing): (Vec<&Matcher>, Vec<&Matcher>) =
+            matchers.iter().partition(|matcher| !matcher.matches(""));
+        let (equal, matching): (Vec<&Matcher>, Vec<&Matcher>) =
+            bounding.into_iter().partition(|matcher| matcher.op() == MatcherOp::Equal);
+        let (mut series, rest) = match matching.split_first() {
+            _ if !equal.is_empty() => (self.in_all(&equal), matching.as_slice()),
+            Some((first, rest)) => (self.union(first), rest),
+            None => return None,
+        };
+        for matcher in rest {
+            if series.len() <= FEW {
+                return Some(Candidates { series, are_exact: false });
+            }
+            let accepted = self.bits(matcher, &series, true);
+            series.retain(|series| accepted.has(*series));
+        }
+        for matcher in refusing {
+            if series.len() <= FEW {
+                return Some(Candidates { series, are_exact: false });
+            }
+            let refused = self.bits(matcher, &series, false);
+            series.retain(|series| !refused.has(*series));
+        }
+        Some(Candidates { series, are_exact: true })
+    }
+
+    /// Returns the series that have all of the values, sorted.
+    fn in_all(&self, equal: &[&Matcher]) -> Vec<u32> {
+        let list = |matcher: &&Matcher| {
             let values = self.names.get(matcher.name());
-            if matcher.op() == MatcherOp::Equal {
-                let list = values.and_then(|values| values.get(matcher.value()));
-                equal.push(list.map_or(&[], Vec::as_slice));
-            }
-        }
-        if !is_bounded {
-            return None;
-        }
-        equal.sort_by_key(|list| list.len());
-        let mut found = equal.split_first().map(|(first, rest)| {
-            let in_all = |series: &u32| rest.iter().all(|list| list.binary_search(series).is_ok());
-            first.iter().copied().filter(in_all).collect::<Vec<u32>>()
-        });
-        // A handful is checked label by label faster than lists are joined.
-        if found.as_ref().is_none_or(|found| found.len() > 4096) {
-            for matcher in matchers.iter().filter(|matcher| !matcher.matches("")) {
-                if matcher.op() != MatcherOp::Equal {
-                    lists.push(self.union(matcher));
-                }
-            }
-            lists.sort_by_key(Vec::len);
-            for list in lists {
-                found = Some(match found {
-                    Some(found) => intersection(&found, &list),
-                    None => list,
-                });
-            }
-        }
-        found
+            values.and_then(|values| values.get(matcher.value())).map_or(&[][..], Vec::as_slice)
+        };
+        let mut lists: Vec<&[u32]> = equal.iter().map(list).collect();
+        lists.sort_by_key(|list| list.len());
+        let Some((first, rest)) = lists.split_first() else { return Vec::new() };
+        let is_in_all = |series: &u32| rest.iter().all(|list| list.binary_search(series).is_ok());
+        first.iter().copied().filter(is_in_all).collect()
     }
 
     /// Returns the series whose value of the matcher's label matches, sorted.
@@ -104,6 +119,18 @@ impl Index {
         all
     }
 
+    /// Returns which series have a value that the matcher accepts, or one that it does not; as far
+    /// as the last of `among`, which is sorted.
+    fn bits(&self, matcher: &Matcher, among: &[u32], is_accepted: bool) -> Bits {
+        let mut bits = Bits::up_to(among.last().copied().unwrap_or(0));
+        for (value, list) in self.names.get(matcher.name()).into_iter().flatten() {
+            if matcher.matches(value) == is_accepted {
+                list.iter().for_each(|series| bits.set(*series));
+            }
+        }
+        bits
+    }
+
     /// Returns all label names, sorted.
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         self.names.keys().map(|name| &**name).collect()
@@ -116,19 +143,96 @@ impl Index {
     }
 }
 
-fn intersection(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    if many.len() / 16 > few.len() {
-        return few.iter().copied().filter(|series| many.binary_search(series).is_ok()).collect();
+/// A set of series' numbers.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// Makes an empty set for numbers up to `last`.
+    fn up_to(last: u32) -> Self {
+        Self(vec![0; last as usize / 64 + 1])
     }
-    let (mut out, mut at) = (Vec::with_capacity(few.len()), 0);
-    for &series in few {
-        while many.get(at).is_some_and(|other| *other < series) {
-            at += 1;
-        }
-        if many.get(at) == Some(&series) {
-            out.push(series);
+
+    /// Adds a number; one beyond the last is left out.
+    fn set(&mut self, series: u32) {
+        if let Some(word) = self.0.get_mut(series as usize / 64) {
+            *word |= 1 << (series % 64);
         }
     }
-    out
+
+    fn has(&self, series: u32) -> bool {
+        self.0.get(series as usize / 64).is_some_and(|word| word & (1 << (series % 64)) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: whatever the index answers as exact is what each matcher says of each series' labels,
+    /// for all operators, absent labels and removed series included. Method: ten thousand series,
+    /// every pair of a set of matchers, and the labels asked one by one.
+    #[test]
+    fn the_index_finds_what_the_labels_say() {
+        use MatcherOp::{Equal, Match, NotEqual, NotMatch};
+        let mut labels: Vec<Option<Labels>> = (0..10_000)
+            .map(|number| {
+                let mut pairs = vec![
+                    ("__name__", format!("m{}", number % 3)),
+                    ("instance", format!("host{}", number / 10)),
+                ];
+                if number % 4 != 0 {
+                    pairs.push(("rack", format!("r{}", number % 7)));
+                }
+                Some(Labels::new(pairs))
+            })
+            .collect();
+        let mut index = Index::default();
+        for (series, labels) in labels.iter().flatten().enumerate() {
+            index.add(series as u32, labels);
+        }
+        for series in (0..10_000).step_by(13) {
+            let gone = labels[series].take().unwrap();
+            index.remove(series as u32, &gone);
+        }
+        let matchers: Vec<Matcher> = [
+            ("__name__", Match, "m.*"),
+            ("__name__", Match, "m[01]"),
+            ("__name__", Equal, "m1"),
+            ("__name__", NotEqual, "m1"),
+            ("rack", Equal, ""),
+            ("rack", NotEqual, ""),
+            ("rack", NotMatch, "r[0-3]"),
+            ("rack", Match, "|r5"),
+            ("instance", NotMatch, "host.*7"),
+            ("instance", Equal, "host77"),
+            ("none", NotEqual, "x"),
+            ("none", Match, ".+"),
+        ]
+        .into_iter()
+        .map(|(name, op, value)| Matcher::new(name, op, value).unwrap())
+        .collect();
+        let mut exact = 0;
+        for first in &matchers {
+            for second in &matchers {
+                let asked = [first.clone(), second.clone()];
+                let is_match = |series: &u32| {
+                    let labels = labels[*series as usize].as_ref();
+                    labels.is_some_and(|labels| asked.iter().all(|m| m.matches_labels(labels)))
+                };
+                let naive: Vec<u32> = (0..10_000).filter(is_match).collect();
+                let Some(found) = index.candidates(&asked) else {
+                    assert!(first.matches("") && second.matches(""), "{first} {second}");
+                    continue;
+                };
+                let mut series = found.series;
+                if found.are_exact {
+                    exact += 1;
+                } else {
+                    series.retain(is_match);
+                }
+                assert_eq!(series, naive, "{first} {second}");
+            }
+        }
+        assert!(exact > 10, "only {exact} answers came from the index alone");
+    }
 }
