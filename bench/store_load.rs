@@ -1,5 +1,5 @@
-//! Sends the same generated site to a server by Prometheus remote write, by the agents' protocol, or
-//! to rrdcached.
+//! Sends the same generated site to a server by Prometheus remote write, by the agents' protocol,
+//! or to rrdcached.
 //!
 //! `store_load remote-write URL [TOKEN]`, `store_load agent URL TOKEN [FRAMES]` (frames in a body: a
 //! spool sends many) or `store_load rrdcached SOCKET FOLDER`; prints the samples that were

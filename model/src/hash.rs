@@ -5,9 +5,9 @@
 
 use std::hash::Hasher;
 
-/// Returns a hash of bytes: multiply and fold, sixteen bytes at a time (the method of wyhash and its
-/// kin, github.com/wangyi-fudan/wyhash; constants our own). Equal hashes are told apart by the bytes
-/// themselves, so it need not be strong, only fast.
+/// Returns a hash of bytes: multiply and fold, sixteen bytes at a time (the method of wyhash and
+/// its kin, github.com/wangyi-fudan/wyhash; constants our own). Equal hashes are told apart
+/// by the bytes themselves, so it need not be strong, only fast.
 pub fn hash_bytes(bytes: &[u8]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     const OTHER: u64 = 0xd1b5_4a32_d192_ed03;

@@ -64,6 +64,7 @@ mod open;
 mod rebuild;
 mod records;
 mod repair;
+mod restarts;
 mod ring;
 mod rrd;
 mod save;
@@ -85,6 +86,7 @@ pub use config::{
 };
 pub use export::{TransferError, TransferReport};
 pub use open::{OpenError, Recovery};
+pub use restarts::Restart;
 pub use rrd::RrdError;
 pub use stats::{RingStats, StoreStats};
 pub use store::Store;

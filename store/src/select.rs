@@ -236,7 +236,7 @@ impl Inner {
     }
 
     /// Returns the series that match with their labels, in order of the labels.
-    fn found(&self, matchers: &[Matcher]) -> Result<Vec<(Labels, u32)>, SelectError> {
+    pub(crate) fn found(&self, matchers: &[Matcher]) -> Result<Vec<(Labels, u32)>, SelectError> {
         let catalogue = self.catalogue.read();
         let series = catalogue.matching(matchers)?;
         let labelled = |series: u32| Some((catalogue.labels(series)?.clone(), series));
@@ -248,7 +248,7 @@ impl Inner {
 
     /// Tells whether a series has a sample in memory or on disk in `(after, until]`, as far as its
     /// newest sample and its chains tell.
-    fn may_have(&self, series: u32, after: i64, until: i64) -> bool {
+    pub(crate) fn may_have(&self, series: u32, after: i64, until: i64) -> bool {
         let look = self.table.with(series, |head| {
             head.last_at > after
                 || head.late.last().is_some_and(|point| point.at > after)
@@ -360,7 +360,7 @@ fn numbers_in(segments: &[Segment]) -> usize {
     segments.iter().map(numbers).sum()
 }
 
-fn read_error(error: RingError) -> SelectError {
+pub(crate) fn read_error(error: RingError) -> SelectError {
     SelectError::Read(Box::new(error))
 }
 

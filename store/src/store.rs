@@ -19,6 +19,7 @@ use crate::entry::put_records;
 use crate::inner::Inner;
 use crate::open::{OpenError, Recovery, open_parts};
 use crate::records::check_sizes;
+use crate::restarts::Restart;
 use crate::segment::frame;
 use crate::stats::StoreStats;
 use crate::writer::Command;
@@ -106,6 +107,19 @@ impl Store {
         let (done, wait) = std::sync::mpsc::sync_channel(1);
         send_patiently(&self.commands, Command::Checkpoint(Some(done)));
         wait.recv().unwrap_or(false)
+    }
+
+    /// Returns when the sources of the series that match began anew in `(after, until]`, the newest
+    /// `limit`, oldest first: as far back as samples in full resolution are kept.
+    ///
+    /// Blocking: it reads from the disk. Errors: [`SelectError`].
+    pub fn restarts(
+        &self,
+        matchers: &[Matcher],
+        span: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Restart>, SelectError> {
+        self.inner.restarts(matchers, span, limit)
     }
 
     /// Returns what is measured of the store.

@@ -204,6 +204,19 @@ fn counters_know_wraps_and_restarts_in_samples_and_rows() {
     assert_eq!(rows.increase.iter().sum::<f64>(), sum);
     let wrap = raw(&store, "octets", START + 280, START + 330);
     assert!(wrap.windows(2).all(|pair| pair[1].1 - pair[0].1 == 100.0), "{wrap:?}");
+    // The mark stands at the first sample after the restart, before a stop and after it.
+    let marks = |store: &Store, after, until| -> Vec<(i64, i64)> {
+        let span = (Timestamp::from_secs(after), Timestamp::from_secs(until));
+        let found = store.restarts(&[Matcher::equal("__name__", "octets")], span, 10).unwrap();
+        found.iter().map(|one| (one.at.as_millis(), one.started_at.as_millis())).collect()
+    };
+    let mark = ((START + 6010) * 1000, (START + 6005) * 1000);
+    assert_eq!(marks(&store, 0, START + 13_000), [mark]);
+    assert_eq!(marks(&store, START + 6010, START + 13_000), []);
+    store.close();
+    drop(store);
+    let (store, _) = open(directory.path(), &clock);
+    assert_eq!(marks(&store, 0, START + 13_000), [mark]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use noroshi_checks::{Availability, CheckView, Counts, HostView};
 use noroshi_collector::{AgentView, PollStatus};
 use noroshi_model::{CheckId, Event, GraphTemplate, Matcher, Timestamp};
+use noroshi_store::Restart;
 use serde::{Deserialize, Serialize};
 
 use super::body::QueryOf;
@@ -27,6 +28,8 @@ const EVENTS_OF_CHECK: usize = 50;
 const AVAILABILITY_SPAN: Duration = Duration::from_hours(30 * 24);
 /// A host has few kinds of series; this is a bound, not a choice.
 const JOBS_MAX: usize = 100;
+/// Restarts that are drawn into a host's graphs: more hide the curves.
+const RESTARTS_MAX: usize = 20;
 /// Every native probe leaves a series of this name.
 const PROBE_METRIC: &str = "probe_duration_seconds";
 
@@ -135,6 +138,7 @@ struct HostAnswer {
     graphs: Vec<GraphTemplate>,
     agent: Option<AgentView>,
     polls: Vec<PollStatus>,
+    restarts: Vec<Restart>,
 }
 
 async fn host(
@@ -150,6 +154,7 @@ async fn host(
             checks: deps.checks.checks_of(&name),
             graphs: graphs(&worker, &name)?,
             agent: deps.ingest.agents().into_iter().find(|agent| agent.host == name),
+            restarts: restarts(&worker, &name)?,
             polls: deps.collector.status().into_iter().filter(|p| p.instance == name).collect(),
         })
     };
@@ -178,6 +183,14 @@ fn graphs(app: &App, host: &str) -> Result<Vec<GraphTemplate>, ApiError> {
         graph
     };
     Ok(templates.map(fill).collect())
+}
+
+/// Returns when the host or a service on it was restarted.
+fn restarts(app: &App, host: &str) -> Result<Vec<Restart>, ApiError> {
+    let of_host = [Matcher::equal("instance", host)];
+    let ever = (Timestamp::from_millis(0), app.deps.clock.now());
+    let restarts = app.deps.store.restarts(&of_host, ever, RESTARTS_MAX);
+    restarts.map_err(|error| ApiError::internal("cannot read restarts", &error))
 }
 
 /// Writes a name so that it can stand between the double quotes of an expression.

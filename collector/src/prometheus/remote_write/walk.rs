@@ -2,7 +2,8 @@
 //!
 //! What is unusual (fields out of order, damage, labels that are refused) is left to the plain
 //! reading by messages, which knows the reason; so [`first`] and [`second`] have no errors of
-//! their own, and what they return is what the plain reading would, but for metrics described twice.
+//! their own, and what they return is what the plain reading would, but for metrics that are
+//! described twice.
 
 use std::collections::HashSet;
 

@@ -213,6 +213,15 @@ export interface HostDetail {
   graphs: Graph[];
   agent: AgentView | null;
   polls: PollStatus[];
+  restarts: Restart[];
+}
+
+/** A source's counters began anew. */
+export interface Restart {
+  /** The first sample after it, milliseconds since 1970. */
+  at: number;
+  started_at: number;
+  job: string;
 }
 
 export interface StateChange {

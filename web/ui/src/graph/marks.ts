@@ -1,6 +1,6 @@
 /** Which events are drawn into graphs. */
 
-import type { Event } from "../api/types";
+import type { Event, Restart } from "../api/types";
 import { nameOf, toneOf } from "../status";
 import type { Mark } from "./plot";
 
@@ -16,4 +16,9 @@ export function marksOf(events: readonly Event[]): Mark[] {
     if (marks.length === MARKS_MAX) break;
   }
   return marks;
+}
+
+/** Restarts of the machine and of services on it: where counters begin anew. */
+export function marksOfRestarts(restarts: readonly Restart[]): Mark[] {
+  return restarts.map(({ at, job }) => ({ at: at / 1000, tone: "pending", label: job === "node" ? "booted" : `${job} restarted` }));
 }

@@ -9,7 +9,7 @@ import { Empty, Failure, Skeleton } from "../components/parts";
 import { Marks, Moment, Since, StatusText } from "../components/status";
 import { formatAge } from "../format/quantity";
 import { GraphPanel } from "../graph/graph-panel";
-import { marksOf } from "../graph/marks";
+import { marksOf, marksOfRestarts } from "../graph/marks";
 import { RangePicker } from "../graph/range-picker";
 import { checkPath } from "../router";
 import { now } from "../state/clock";
@@ -47,7 +47,8 @@ export function HostPage({ name }: { name: string }) {
       resync: read,
     });
   }, [name]);
-  const marks = useMemo(() => marksOf(events.value), [events.value]);
+  const restarts = detail.value?.restarts;
+  const marks = useMemo(() => [...marksOf(events.value), ...marksOfRestarts(restarts ?? [])], [events.value, restarts]);
   const shown = detail.value;
   if (!shown) return failure.value ? <Failure what={`host ${name}`} error={failure.value} retry={read} /> : <Skeleton height={420} />;
   const { host } = shown;
