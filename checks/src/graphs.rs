@@ -2,7 +2,9 @@
 
 use noroshi_model::{GraphLine, GraphTemplate, LineStyle};
 
-/// Returns the graphs, the most important first. Their `job` is empty: series of checks have none.
+use crate::samples::JOB;
+
+/// Returns the graphs, the most important first.
 ///
 /// `$instance` and `$window` are filled in by whoever draws.
 pub fn graphs() -> Vec<GraphTemplate> {
@@ -12,7 +14,7 @@ pub fn graphs() -> Vec<GraphTemplate> {
         style: LineStyle::Line,
     };
     let graph = |id: &str, title: &str, unit: &str, lines| GraphTemplate {
-        job: String::new(),
+        job: JOB.to_owned(),
         id: id.to_owned(),
         title: title.to_owned(),
         unit: unit.to_owned(),

@@ -6,7 +6,7 @@ use crate::probe::Measure;
 
 /// What a probe's own series carry besides host and check: dashboards for `blackbox_exporter` ask
 /// for a job, and this is what it is called everywhere.
-const JOB: (&str, &str) = ("job", "blackbox");
+pub(crate) const JOB: &str = "blackbox";
 
 /// Adds the samples of one result: its performance data, its times, and the status that it made.
 ///
@@ -38,7 +38,7 @@ pub(crate) fn add(
         add("noroshi_perfdata", &[("label", &item.label), ("unit", item.unit.as_str())], value);
     }
     for measure in measures {
-        let mut further = vec![JOB];
+        let mut further = vec![("job", JOB)];
         further.extend(measure.label);
         add(measure.name, &further, measure.value);
     }

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A graph that every host with series of one `job` gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GraphTemplate {
-    /// The value of the label `job` whose presence calls for this graph. Empty: the host has native
-    /// probes, whose series have no job.
+    /// The value of the label `job` whose presence calls for this graph.
     pub job: String,
     /// Stable name within the job: part of links.
     pub id: String,

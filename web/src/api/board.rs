@@ -30,8 +30,6 @@ const AVAILABILITY_SPAN: Duration = Duration::from_hours(30 * 24);
 const JOBS_MAX: usize = 100;
 /// Restarts that are drawn into a host's graphs: more hide the curves.
 const RESTARTS_MAX: usize = 20;
-/// Every native probe leaves a series of this name.
-const PROBE_METRIC: &str = "probe_duration_seconds";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -167,14 +165,7 @@ fn graphs(app: &App, host: &str) -> Result<Vec<GraphTemplate>, ApiError> {
     let jobs = app.deps.series.label_values("job", &of_host, JOBS_MAX);
     let jobs = jobs.map_err(|error| ApiError::internal("cannot read labels", &error))?;
     let name = quoted(host);
-    let probes = [Matcher::equal("instance", host), Matcher::equal("__name__", PROBE_METRIC)];
-    let last_probe = app.deps.series.last_seen(&probes);
-    let is_probed =
-        last_probe.map_err(|error| ApiError::internal("cannot look for probes", &error))?.is_some();
-    let templates =
-        app.deps.graphs.iter().filter(|graph| {
-            if graph.job.is_empty() { is_probed } else { jobs.contains(&graph.job) }
-        });
+    let templates = app.deps.graphs.iter().filter(|graph| jobs.contains(&graph.job));
     let fill = |graph: &GraphTemplate| {
         let mut graph = graph.clone();
         for line in &mut graph.lines {
