@@ -48,7 +48,8 @@ free_port() {
 
 # Prints the CPU ticks (10 ms) that processes have used, without their children.
 ticks() {
-    for pid in "$@"; do sed 's/.*) //' "/proc/$pid/stat"; done |
+    # A short-lived child may be gone by now.
+    for pid in "$@"; do sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null || true; done |
         awk '{ sum += $12 + $13 } END { print sum }'
 }
 
@@ -161,7 +162,8 @@ event_broker_options=0
 END
     {
         cat <<END
-define timeperiod { timeperiod_name always
+define timeperiod {
+ timeperiod_name always
  alias always
  sunday 00:00-24:00
  monday 00:00-24:00
@@ -171,17 +173,40 @@ define timeperiod { timeperiod_name always
  friday 00:00-24:00
  saturday 00:00-24:00
 }
-define command { command_name dummy
+define command {
+ command_name dummy
  command_line $plugins/check_dummy 0 fine
 }
 END
         for host in 0 1 2 3 4 5 6 7 8 9; do
-            printf 'define host { host_name h%s\n address 127.0.0.1\n max_check_attempts 1\n }\n' "$host"
+            printf 'define host {\n host_name h%s\n address 127.0.0.1\n max_check_attempts 1\n}\n' "$host"
             for ((i = 0; i < services / 10; i++)); do
-                printf 'define service { host_name h%s\n service_description c%s\n check_command dummy\n check_interval 1\n retry_interval 1\n max_check_attempts 1\n check_period always\n notifications_enabled 0\n contacts nobody\n }\n' "$host" "$i"
+                cat <<END
+define service {
+ host_name h$host
+ service_description c$i
+ check_command dummy
+ check_interval 1
+ retry_interval 1
+ max_check_attempts 1
+ check_period always
+ notifications_enabled 0
+ contacts nobody
+}
+END
             done
         done
-        printf 'define contact { contact_name nobody\n host_notification_period always\n service_notification_period always\n host_notification_options n\n service_notification_options n\n host_notification_commands dummy\n service_notification_commands dummy\n }\n'
+        cat <<END
+define contact {
+ contact_name nobody
+ host_notification_period always
+ service_notification_period always
+ host_notification_options n
+ service_notification_options n
+ host_notification_commands dummy
+ service_notification_commands dummy
+}
+END
     } >"$n/objects.cfg"
     nagios4 "$n/nagios.cfg" >"$n/out" 2>&1 &
     nagios=$!
