@@ -35,6 +35,8 @@ const MEMORY_BYTES_MAX: u64 = 1 << 30;
 const MEMORY_BYTES_MIN: u64 = 64 << 20;
 /// How many processes the user of plug-ins may have: ten for each of two hundred at once.
 const PROCESSES_MAX: u64 = 2000;
+/// The least: the spawner's own threads count, and a shell's pipeline has a few processes.
+const PROCESSES_MIN: u32 = 16;
 /// Event handlers run beside the plug-ins.
 const HANDLERS_AT_ONCE: u64 = 16;
 /// The most that may run at once: each needs files and processes.
@@ -85,9 +87,9 @@ pub(super) fn resolve(faults: &mut Faults<'_>, raw: &RawPlugins, spec: &mut Plug
         }
     }
     if let Some(count) = &raw.processes_max {
-        if *count.get_ref() < 2 {
-            let what = "the spawner and one plug-in are two processes".to_owned();
-            faults.at(&count.span(), what, "write 2 or more");
+        if *count.get_ref() < PROCESSES_MIN {
+            let what = "the spawner alone has nine threads, which count".to_owned();
+            faults.at(&count.span(), what, "write 16 or more");
         }
         spawner.limits.processes_max = Some(u64::from(*count.get_ref()));
     }
