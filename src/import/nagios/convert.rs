@@ -28,8 +28,8 @@ const UNCARRIED: [(&str, &str, &str); 9] = [
 /// Kinds of objects that are not carried over, and what to do instead.
 const UNCARRIED_KINDS: [(&str, &str); 7] = [
     ("servicegroup", "there are no groups of checks"),
-    ("hostdependency", "dependencies of hosts are not carried over: use parents"),
-    ("servicedependency", "dependencies of checks are not carried over"),
+    ("hostdependency", "dependencies of hosts are not carried over: write `depends` by hand"),
+    ("servicedependency", "dependencies of checks are not carried over: write `depends` by hand"),
     ("hostescalation", "escalations are not carried over"),
     ("serviceescalation", "escalations are not carried over"),
     ("hostextinfo", "write notes and notes_url into the host"),
