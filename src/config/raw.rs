@@ -107,6 +107,10 @@ pub(crate) struct RawRetention {
     pub(crate) series: Option<Text>,
     /// `"10s for 2d"`, finest first.
     pub(crate) archives: Vec<Text>,
+    /// Longest time between two samples before the series is unknown in between.
+    pub(crate) heartbeat: Option<Spanned<Humane>>,
+    /// Share of a row's samples that may be missing before the row is unknown, 0 to 1.
+    pub(crate) xff: Option<Spanned<f64>>,
 }
 
 /// `[smtp]`: who takes the mail.

@@ -44,8 +44,12 @@ fn resolve_class(faults: &mut Faults<'_>, raw: &RawRetention) -> Option<Retentio
     let mut class = RetentionClass {
         name: raw.name.get_ref().clone(),
         archives: Vec::new(),
+        heartbeat: raw.heartbeat.as_ref().map(|heartbeat| heartbeat.get_ref().0),
         ..RetentionClass::default()
     };
+    if let Some(xff) = &raw.xff {
+        class.unknown_share_max = *xff.get_ref();
+    }
     if let Some(series) = &raw.series {
         match selector(series.get_ref()) {
             Ok(matchers) => class.matchers = matchers,

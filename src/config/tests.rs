@@ -57,6 +57,14 @@ fn assert_told(cases: &[(&str, &str)]) {
 fn every_mistake_is_told_with_its_place_and_what_to_do() {
     let cases = [
         (
+            "[[store.retention]]\nname = \"a\"\narchives = [\"10s for 2d\"]\nheartbeat = \"9s\"\n",
+            "noroshi.toml:2:8: retention class \"a\": the heartbeat must be at least as long as the step",
+        ),
+        (
+            "[[store.retention]]\nname = \"a\"\narchives = [\"10s for 2d\"]\nxff = 1.5\n",
+            "noroshi.toml:2:8: retention class \"a\": xff must be from 0 to 1",
+        ),
+        (
             "[server]\nlissten = \"127.0.0.1:1\"\n",
             "noroshi.toml:2:1: unknown field `lissten`; did you mean `listen`?",
         ),

@@ -90,6 +90,12 @@ fn unfinished_path(directory: &Path) -> PathBuf {
     directory.join("unfinished")
 }
 
+/// Returns the bytes of the newest checkpoint in a directory; 0 without one.
+pub(crate) fn newest_bytes(directory: &Path) -> io::Result<u64> {
+    let newest = list(directory)?.last().map(|number| path_of(directory, *number));
+    newest.map_or(Ok(0), |path| Ok(fs::metadata(path)?.len()))
+}
+
 /// Returns the numbers of the checkpoints in a directory, in order.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
@@ -163,9 +169,10 @@ pub(crate) struct Unpublished {
 }
 
 impl Unpublished {
-    /// Makes the checkpoint durable and puts it in the place of the one before.
-    pub(crate) fn publish(self) -> io::Result<()> {
+    /// Makes the checkpoint durable, puts it in the place of the one before, and returns its bytes.
+    pub(crate) fn publish(self) -> io::Result<u64> {
         self.file.sync()?;
+        let bytes = fs::metadata(unfinished_path(&self.directory))?.len();
         disk::rename(&unfinished_path(&self.directory), &path_of(&self.directory, self.number))?;
         disk::sync_directory(&self.directory)?;
         for old in list(&self.directory)? {
@@ -173,7 +180,7 @@ impl Unpublished {
                 disk::remove(&path_of(&self.directory, old))?;
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 }
 

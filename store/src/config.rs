@@ -20,8 +20,8 @@ pub struct StoreConfig {
     pub disk_bytes_max: Option<u64>,
     /// Samples further than this after the clock's now are refused.
     pub future_max: Duration,
-    /// After so many intervals of silence a series is unknown (`RRDtool`'s heartbeat, for sources
-    /// that tell their interval).
+    /// After so many intervals of silence a series is unknown, in classes without a heartbeat of
+    /// their own and for sources that tell their interval.
     pub heartbeat_intervals: u32,
     /// A checkpoint is written, and the journal emptied, when the journal has this many bytes:
     /// bounds the time of a restart.
@@ -44,9 +44,17 @@ pub struct RetentionClass {
     /// Finest first; the first keeps the samples as they came, each later one rows whose step is
     /// a multiple of the step before it.
     pub archives: Vec<ArchiveSpec>,
-    /// Share of a row's samples that may be missing before the row is unknown, 0..=1 (`RRDtool`'s
-    /// xff). 1 keeps every row of which anything is known: its count says how much.
+    /// Share of a row's samples that may be missing or unknown before the row is, 0..=1
+    /// (`RRDtool`'s xff, `rrdcreate`: unknown when more are missing than this share of them). How
+    /// many belong into a row the source's interval tells; where it does not, `heartbeat`; where
+    /// there is none either, no row is refused. 1 keeps every row of which anything is known: its
+    /// count says how much. Decided when rows are read: another value holds for old rows too.
     pub unknown_share_max: f64,
+    /// Longest time between two samples (`RRDtool`'s heartbeat): so long after the last one a
+    /// series is unknown until the next, and what a counter grew by over a longer silence is in no
+    /// row made from then on. `None`: four intervals, for sources that tell theirs, and growth over
+    /// a silence is in the row of the sample that ends it.
+    pub heartbeat: Option<Duration>,
 }
 
 /// One ring: how fine and how long.
@@ -89,6 +97,7 @@ impl Default for RetentionClass {
             matchers: Vec::new(),
             archives: DEFAULT_ARCHIVES.to_vec(),
             unknown_share_max: 1.0,
+            heartbeat: None,
         }
     }
 }
@@ -142,8 +151,16 @@ pub enum ConfigError {
         index: usize,
     },
     /// A share is not within 0..=1.
-    #[error("retention class {name:?}: unknown_share_max must be from 0 to 1")]
+    #[error("retention class {name:?}: xff must be from 0 to 1")]
     Share {
+        /// The class.
+        name: String,
+    },
+    /// A heartbeat is shorter than the step of the first archive: all would be unknown.
+    #[error(
+        "retention class {name:?}: the heartbeat must be at least as long as the step of its first archive"
+    )]
+    Heartbeat {
         /// The class.
         name: String,
     },
@@ -191,6 +208,9 @@ impl RetentionClass {
             let is_whole = step.subsec_nanos().is_multiple_of(1_000_000);
             if archive.rows == 0 || step < Duration::from_secs(1) || !is_whole {
                 return Err(ConfigError::Archive { name: name(), index });
+            }
+            if self.heartbeat.is_some_and(|heartbeat| index == 0 && heartbeat < step) {
+                return Err(ConfigError::Heartbeat { name: name() });
             }
             let Some(finer) = index.checked_sub(1).map(|before| self.archives[before]) else {
                 continue;
@@ -314,6 +334,12 @@ mod tests {
         assert!(!bad(&[(60, 100), (120, 51)]));
         assert!(verdict(&[class("x", &[(10, 10)]), class("x", &[(10, 10)])]).is_err());
         assert!(verdict(&[class("Über", &[(10, 10)])]).is_err());
+        let beating = |seconds| {
+            let heartbeat = Some(Duration::from_secs(seconds));
+            verdict(&[RetentionClass { heartbeat, ..class("x", &[(10, 10)]) }])
+        };
+        assert_eq!(beating(9), Err(ConfigError::Heartbeat { name: "x".to_owned() }));
+        assert_eq!(beating(10), Ok(()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::codec::{Point, Row};
-use crate::fold::fold_samples;
+use crate::fold::{Counts, fold_samples};
 use crate::import::RowImport;
 use crate::select::Given;
 use crate::store::Store;
@@ -287,7 +287,7 @@ impl<'a> Import<'a> {
             self.report.refused += points.len() as u64;
             return Ok(());
         };
-        let rows = fold_samples(None, &points, step, width, &[]);
+        let rows = fold_samples(None, &points, step, &Counts::new(width, &[]));
         let has_increase = width.is_some();
         self.put_rows(RowImport { labels, step, rows, has_increase })
     }

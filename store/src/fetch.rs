@@ -5,7 +5,7 @@ use noroshi_model::{Width, is_unknown};
 
 use crate::block::{Block, Mark, Place};
 use crate::codec::{Point, Row};
-use crate::fold::{fold_rows, fold_samples, row_end, row_floor, runs};
+use crate::fold::{Counts, fold_rows, fold_samples, row_end, row_floor, runs};
 use crate::head::Chain;
 use crate::inner::{Counters, Inner};
 use crate::ring::{Found, Ring, RingError};
@@ -143,7 +143,9 @@ impl Inner {
         let step = self.classes[view.class].steps[archive];
         if archive == 1 {
             let raw = self.raw(view, from, to, view.width.is_some())?;
-            Ok(fold_samples(raw.previous, &raw.points, step, view.width, &raw.marks))
+            let heartbeat = self.classes[view.class].heartbeat;
+            let counts = Counts { width: view.width, marks: &raw.marks, heartbeat };
+            Ok(fold_samples(raw.previous, &raw.points, step, &counts))
         } else {
             Ok(fold_rows(&self.rows(view, archive - 1, from, to)?, step, view.width))
         }

@@ -67,18 +67,35 @@ impl<'a> Restarts<'a> {
     }
 }
 
+/// How a series counts.
+pub(crate) struct Counts<'a> {
+    /// Present for counters.
+    pub(crate) width: Option<Width>,
+    /// Restarts of its source, in order of time.
+    pub(crate) marks: &'a [Mark],
+    /// Growth over a longer silence is unknown, milliseconds (`RRDtool`'s heartbeat).
+    pub(crate) heartbeat: i64,
+}
+
+impl<'a> Counts<'a> {
+    /// Returns how a series counts that may be silent for ever.
+    pub(crate) fn new(width: Option<Width>, marks: &'a [Mark]) -> Self {
+        Self { width, marks, heartbeat: i64::MAX }
+    }
+}
+
 /// Makes rows of samples.
 ///
-/// `previous` is the last known sample before them, `width` is present for counters. Rows without
-/// any sample are left out; rows of unknown samples only are unknown.
+/// `previous` is the last known sample before them. Rows without any sample are left out; rows of
+/// unknown samples only are unknown.
 pub(crate) fn fold_samples(
     previous: Option<Point>,
     points: &[Point],
     step: i64,
-    width: Option<Width>,
-    marks: &[Mark],
+    counts: &Counts<'_>,
 ) -> Vec<Row> {
-    let restarts = Restarts::new(marks);
+    let (width, restarts) = (counts.width, Restarts::new(counts.marks));
+    let is_near = |before: &Point, at: i64| at.saturating_sub(before.at) <= counts.heartbeat;
     let mut rows: Vec<Row> = Vec::new();
     let mut previous = previous.filter(|point| !is_unknown(point.value));
     for point in points {
@@ -91,7 +108,7 @@ pub(crate) fn fold_samples(
         if is_unknown(point.value) {
             continue;
         }
-        let increase = match (previous, width) {
+        let increase = match (previous.filter(|before| is_near(before, point.at)), width) {
             (Some(before), Some(width)) => {
                 let has_restarted = restarts.between(before.at, point.at);
                 grown(before.value, point.value, width, has_restarted)
@@ -203,13 +220,14 @@ mod tests {
     #[test]
     fn gauges_keep_their_extremes_and_decimal_sums_stay_decimal() {
         let all = points(&[0.1, 0.2, 0.7, UNKNOWN, 0.3, 0.3, 9.0]);
-        let rows = fold_samples(None, &all, 60_000, None, &[]);
+        let rows = fold_samples(None, &all, 60_000, &Counts::new(None, &[]));
         // 0.1 + 0.2 + 0.7 + 0.3 + 0.3 = 1.6; 9.0 is in the next minute.
         let first =
             Row { at: 60_000, min: 0.1, max: 0.7, sum: 1.6, last: 0.3, count: 5, increase: 0.0 };
         assert_eq!(rows[0], first);
         assert_eq!((rows[1].at, rows[1].count, rows[1].sum), (120_000, 1, 9.0));
-        let unknown = fold_samples(None, &points(&[UNKNOWN, UNKNOWN]), 60_000, None, &[]);
+        let unknown =
+            fold_samples(None, &points(&[UNKNOWN, UNKNOWN]), 60_000, &Counts::new(None, &[]));
         assert_eq!((unknown.len(), unknown[0].count), (1, 0));
     }
 
@@ -236,7 +254,8 @@ mod tests {
         let marks = [Mark { at: 20_000, started_at: 15_000 }];
         let all = points(&[100.0, 150.0, 160.0]);
         let before = Point { at: 0, value: 90.0 };
-        let rows = fold_samples(Some(before), &all, 60_000, Some(Width::Float), &marks);
+        let rows =
+            fold_samples(Some(before), &all, 60_000, &Counts::new(Some(Width::Float), &marks));
         // 90 -> 100 is 10; restart, 150 from zero; 150 -> 160 is 10.
         assert_eq!(rows[0].increase, 170.0);
         let coarse = fold_rows(&rows, 300_000, Some(Width::Float));

@@ -4,11 +4,14 @@ use noroshi_model::{Width, is_unknown};
 
 use crate::block::{Mark, Place};
 use crate::codec::{CHUNK_SAMPLES, Point, Reader, SamplesState, decode_samples, encode_samples};
+use crate::tail::TailState;
 
 /// A block of samples is written when so many are packed.
 pub(crate) const BLOCK_SAMPLES: usize = 512;
 /// Samples that came late are written when there are so many of one series.
 pub(crate) const LATE_SAMPLES: usize = 512;
+/// Bytes that a sample takes in the tail at most: flags, time, eight bytes or a difference.
+const TAIL_SAMPLE_BYTES_MAX: usize = 21;
 
 /// The blocks of one archive of a series: where the newest is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,26 +27,6 @@ pub(crate) struct Chain {
 impl Default for Chain {
     fn default() -> Self {
         Self { newest: Place::NOWHERE, reach: i64::MIN, done_until: i64::MIN }
-    }
-}
-
-/// A sample that is not packed yet: milliseconds after the tail's base, and the value's bits.
-#[derive(Clone, Copy)]
-struct TailSample([u32; 3]);
-
-impl TailSample {
-    fn new(offset: u32, value: f64) -> Self {
-        let bits = value.to_bits();
-        Self([offset, bits as u32, (bits >> 32) as u32])
-    }
-
-    fn offset(self) -> u32 {
-        self.0[0]
-    }
-
-    fn point(self, base: i64) -> Point {
-        let bits = u64::from(self.0[2]) << 32 | u64::from(self.0[1]);
-        Point { at: base + i64::from(self.0[0]), value: f64::from_bits(bits) }
     }
 }
 
@@ -73,9 +56,13 @@ pub(crate) struct Head {
     pub(crate) last_at: i64,
     /// Samples up to here are in blocks on disk or packed.
     packed_until: i64,
-    tail_base: i64,
-    tail: Vec<TailSample>,
-    packed: Vec<u8>,
+    /// Chunks, and behind them the tail: samples that are not packed yet.
+    bytes: Vec<u8>,
+    /// Bytes of the chunks.
+    packed_length: u32,
+    tail_count: u16,
+    tail_first_at: i64,
+    tail: TailState,
     packed_count: u32,
     packed_first_at: i64,
     state: SamplesState,
@@ -111,9 +98,11 @@ impl Head {
             started_at: i64::MIN,
             last_at: i64::MIN,
             packed_until: i64::MIN,
-            tail_base: 0,
-            tail: Vec::new(),
-            packed: Vec::new(),
+            bytes: Vec::new(),
+            packed_length: 0,
+            tail_count: 0,
+            tail_first_at: 0,
+            tail: TailState::new(0),
             packed_count: 0,
             packed_first_at: 0,
             state: SamplesState::new(0),
@@ -127,19 +116,9 @@ impl Head {
     #[inline]
     pub(crate) fn put(&mut self, at: i64, value: f64) -> Put {
         if at > self.last_at {
-            let offset = at - self.tail_base;
-            if self.tail.is_empty() {
-                self.tail_base = at;
-                self.tail.push(TailSample::new(0, value));
-            } else if let Ok(offset) = u32::try_from(offset) {
-                self.tail.push(TailSample::new(offset, value));
-            } else {
-                self.pack();
-                self.tail_base = at;
-                self.tail.push(TailSample::new(0, value));
-            }
+            self.put_into_tail(at, value);
             self.last_at = at;
-            if self.tail.len() >= CHUNK_SAMPLES {
+            if usize::from(self.tail_count) >= CHUNK_SAMPLES {
                 self.pack();
             }
             return Put::Stored;
@@ -147,9 +126,23 @@ impl Head {
         self.put_older(at, value)
     }
 
+    #[inline]
+    fn put_into_tail(&mut self, at: i64, value: f64) {
+        if self.tail_count == 0 {
+            (self.tail_first_at, self.tail) = (at, TailState::new(at));
+        }
+        let room = self.bytes.capacity() - self.bytes.len();
+        if room < TAIL_SAMPLE_BYTES_MAX {
+            // An eighth: twice as much, as vectors grow, would be empty in most series.
+            self.bytes.reserve_exact(TAIL_SAMPLE_BYTES_MAX + self.bytes.len() / 8);
+        }
+        self.tail.put(&mut self.bytes, at, value);
+        self.tail_count += 1;
+    }
+
     #[cold]
     fn put_older(&mut self, at: i64, value: f64) -> Put {
-        if at > self.packed_until && !self.tail.is_empty() {
+        if at > self.packed_until && self.tail_count > 0 {
             return self.insert_into_tail(at, value);
         }
         if at == self.packed_until && at == self.last_at {
@@ -165,50 +158,51 @@ impl Head {
     }
 
     fn insert_into_tail(&mut self, at: i64, value: f64) -> Put {
-        if at < self.tail_base {
-            let shift = u32::try_from(self.tail_base - at).ok();
-            let fits = shift.and_then(|by| self.tail.last()?.offset().checked_add(by));
-            let (Some(shift), Some(_)) = (shift, fits) else {
-                self.late.push(Point { at, value });
-                self.late.sort_by_key(|point| point.at);
-                return Put::Late;
-            };
-            for sample in &mut self.tail {
-                sample.0[0] += shift;
-            }
-            self.tail_base = at;
-            self.tail.insert(0, TailSample::new(0, value));
-        } else {
-            // Offsets of the tail fit, and this one lies among them.
-            let offset = (at - self.tail_base) as u32;
-            match self.tail.binary_search_by_key(&offset, |sample| sample.offset()) {
-                Ok(_) => return Put::Repeated,
-                Err(position) => self.tail.insert(position, TailSample::new(offset, value)),
-            }
+        let mut points = self.tail_points();
+        let Err(position) = points.binary_search_by_key(&at, |point| point.at) else {
+            return Put::Repeated;
+        };
+        points.insert(position, Point { at, value });
+        self.bytes.truncate(self.packed_length as usize);
+        self.tail_count = 0;
+        for point in points {
+            self.put_into_tail(point.at, point.value);
         }
-        if self.tail.len() >= CHUNK_SAMPLES {
+        if usize::from(self.tail_count) >= CHUNK_SAMPLES {
             self.pack();
         }
         Put::Stored
     }
 
+    /// Returns the samples that are not packed.
+    fn tail_points(&self) -> Vec<Point> {
+        let mut input = Reader::new(&self.bytes[self.packed_length as usize..]);
+        let mut state = TailState::new(self.tail_first_at);
+        let mut points = Vec::with_capacity(usize::from(self.tail_count) + 1);
+        points.extend(std::iter::from_fn(|| state.take(&mut input)));
+        debug_assert_eq!(points.len(), usize::from(self.tail_count));
+        points
+    }
+
+    fn packed(&self) -> &[u8] {
+        &self.bytes[..self.packed_length as usize]
+    }
+
     /// Packs the tail.
     fn pack(&mut self) {
-        let mut points = [Point { at: 0, value: 0.0 }; CHUNK_SAMPLES];
-        for chunk in self.tail.chunks(CHUNK_SAMPLES) {
-            for (point, sample) in points.iter_mut().zip(chunk) {
-                *point = sample.point(self.tail_base);
-            }
-            let points = &points[..chunk.len()];
+        let points = self.tail_points();
+        self.bytes.truncate(self.packed_length as usize);
+        for points in points.chunks(CHUNK_SAMPLES) {
             if self.packed_count == 0 {
                 self.packed_first_at = points[0].at;
                 self.state = SamplesState::new(points[0].at);
             }
-            encode_samples(&mut self.packed, points, &mut self.state);
+            encode_samples(&mut self.bytes, points, &mut self.state);
             self.packed_count += points.len() as u32;
             self.packed_until = points[points.len() - 1].at;
         }
-        self.tail.clear();
+        self.packed_length = self.bytes.len() as u32;
+        self.tail_count = 0;
     }
 
     /// Remembers that the source restarted before the sample at `at`.
@@ -232,7 +226,7 @@ impl Head {
         }
         let within = |mark: &&Mark| mark.at <= self.packed_until;
         Some(Sealed {
-            payload: self.packed.clone(),
+            payload: self.packed().to_vec(),
             first_at: self.packed_first_at,
             last_at: self.packed_until,
             count: self.packed_count,
@@ -243,16 +237,15 @@ impl Head {
     /// Returns everything but what came late, packed, without changing the head. `last_at` is the
     /// moment up to which samples are packed, also when there is none.
     pub(crate) fn snapshot(&self) -> Sealed {
-        let mut payload = self.packed.clone();
+        let mut payload = self.packed().to_vec();
         let (mut count, mut state) = (self.packed_count, self.state);
         let (mut first_at, mut last_at) = (self.packed_first_at, self.packed_until);
-        for chunk in self.tail.chunks(CHUNK_SAMPLES) {
-            let points: Vec<Point> = chunk.iter().map(|s| s.point(self.tail_base)).collect();
+        for points in self.tail_points().chunks(CHUNK_SAMPLES) {
             if count == 0 {
                 first_at = points[0].at;
                 state = SamplesState::new(first_at);
             }
-            encode_samples(&mut payload, &points, &mut state);
+            encode_samples(&mut payload, points, &mut state);
             count += points.len() as u32;
             last_at = points[points.len() - 1].at;
         }
@@ -263,13 +256,15 @@ impl Head {
     pub(crate) fn sealed(&mut self) {
         let until = self.packed_until;
         self.marks.retain(|mark| mark.at > until);
-        self.packed.clear();
+        // A vector of its own size: most series begin a block with few bytes.
+        self.bytes = self.bytes[self.packed_length as usize..].to_vec();
+        self.packed_length = 0;
         self.packed_count = 0;
     }
 
     /// Packs everything, so that [`Head::seal`] covers all but what came late.
     pub(crate) fn pack_all(&mut self) {
-        if !self.tail.is_empty() {
+        if self.tail_count > 0 {
             self.pack();
         }
     }
@@ -277,7 +272,7 @@ impl Head {
     /// Begins anew at an earlier time: the clock was ahead and has come back. All that is later
     /// must be in blocks already.
     pub(crate) fn rewind(&mut self, at: i64, steps: &[i64]) {
-        debug_assert!(self.packed_count == 0 && self.tail.is_empty());
+        debug_assert!(self.packed_count == 0 && self.tail_count == 0);
         self.last_at = at - 1;
         self.packed_until = at - 1;
         for (chain, step) in self.chains.iter_mut().zip(steps) {
@@ -293,10 +288,10 @@ impl Head {
         if self.packed_count > 0 && self.packed_until > after && self.packed_first_at <= until {
             let mut state = SamplesState::new(self.packed_first_at);
             // What this process packed itself is whole.
-            decode_samples(&mut Reader::new(&self.packed), out, &mut state);
+            decode_samples(&mut Reader::new(self.packed()), out, &mut state);
         }
         if self.last_at > after {
-            out.extend(self.tail.iter().map(|sample| sample.point(self.tail_base)));
+            out.extend(self.tail_points());
         }
         if out[start..].first().is_some_and(|p| p.at <= after)
             || out[start..].last().is_some_and(|p| p.at > until)
@@ -329,7 +324,7 @@ impl Head {
     pub(crate) fn known_before(&self, at: i64) -> Option<Point> {
         let mut all = Vec::new();
         if self.packed_count > 0 && self.packed_first_at <= at
-            || self.tail.first().is_some_and(|_| self.tail_base <= at)
+            || self.tail_count > 0 && self.tail_first_at <= at
             || self.late.first().is_some_and(|point| point.at <= at)
         {
             self.samples(i64::MIN, at, &mut all);
@@ -341,7 +336,7 @@ impl Head {
     /// Returns the first moment in memory that is not late; `None` when nothing is.
     pub(crate) fn first_at(&self) -> Option<i64> {
         let packed = (self.packed_count > 0).then_some(self.packed_first_at);
-        packed.or_else(|| (!self.tail.is_empty()).then_some(self.tail_base))
+        packed.or_else(|| (self.tail_count > 0).then_some(self.tail_first_at))
     }
 
     /// Returns the moment up to which samples are on disk: what rows can be made of for good.
@@ -371,7 +366,8 @@ impl Head {
         let is_whole = points.len() == sealed.count as usize;
         let last = points.last().filter(|_| is_whole)?;
         self.packed_until = last.at;
-        self.packed = sealed.payload;
+        self.packed_length = sealed.payload.len() as u32;
+        self.bytes = sealed.payload;
         self.packed_count = sealed.count;
         self.packed_first_at = sealed.first_at;
         self.state = state;

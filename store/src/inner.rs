@@ -26,6 +26,8 @@ pub(crate) struct Class {
     pub(crate) steps: Vec<i64>,
     /// How far each archive reaches back, milliseconds.
     pub(crate) spans: Vec<i64>,
+    /// A counter's growth over a longer silence is unknown, milliseconds.
+    pub(crate) heartbeat: i64,
     /// Bytes planned for a series in each archive.
     pub(crate) series_bytes: Vec<u64>,
     /// One for each archive.
@@ -40,13 +42,31 @@ impl Class {
         let steps = spec.archives.iter().map(|archive| millis(archive.step)).collect();
         let spans = spec.archives.iter().map(|archive| millis(archive.span())).collect();
         let series_bytes = spec.bytes_of_series();
-        Self { spec, steps, spans, series_bytes, rings, series_count: AtomicU64::new(0) }
+        let heartbeat = spec.heartbeat.map_or(i64::MAX, millis);
+        let series_count = AtomicU64::new(0);
+        Self { spec, steps, spans, heartbeat, series_bytes, rings, series_count }
     }
 
     /// Returns the bounds of a ring at a moment.
     pub(crate) fn limit(&self, archive: usize, now: i64) -> Limit {
         let bytes_max = ring_bytes(self.series_count.load(Relaxed), self.series_bytes[archive]);
         Limit { expired_at: now.saturating_sub(self.spans[archive]), bytes_max }
+    }
+
+    /// Returns the silence after which a series is unknown, whose source promised an interval (0:
+    /// it did not); 0 when it never is.
+    pub(crate) fn silence_max(&self, interval: u32, intervals: u32) -> i64 {
+        let promised = i64::from(interval) * i64::from(intervals);
+        self.spec.heartbeat.map_or(promised, millis)
+    }
+
+    /// Tells whether too many samples are missing in a row for it to be known.
+    pub(crate) fn is_too_sparse(&self, step: i64, interval: u32, count: u64) -> bool {
+        let spacing = if interval > 0 { i64::from(interval) } else { self.heartbeat };
+        let expected = step as f64 / spacing as f64;
+        let missing = expected - count as f64;
+        // A little more than rounding can make of a share of them.
+        missing > expected * self.spec.unknown_share_max + 1e-9
     }
 
     /// Returns the bytes that the class may take with so many series more.
@@ -82,6 +102,7 @@ pub(crate) struct Counters {
     pub(crate) disk_reserve_bytes: AtomicU64,
     pub(crate) series_refused: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
+    pub(crate) checkpoint_bytes: AtomicU64,
 }
 
 /// The shared part of a store.

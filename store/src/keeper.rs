@@ -20,6 +20,13 @@ use crate::writer::Command;
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After so long without anything new the journal is emptied, when that is worth it: a store that
+/// is left alone takes no more of the disk than it has to, and starts at once.
+const QUIET: Duration = Duration::from_secs(5);
+/// Bytes of the journal that are worth it, and
+const QUIET_JOURNAL_BYTES_MIN: u64 = 1 << 20;
+/// which share of the checkpoint they must have at least: that is written anew for them.
+const QUIET_JOURNAL_SHARE: u64 = 4;
 /// After a checkpoint that failed, time until the next try.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Bytes that are left free on the disk at least, unless it is so small that
@@ -66,6 +73,7 @@ impl Keeper {
     /// Works until the writer is gone.
     pub(crate) fn run(mut self) {
         let (mut last, mut is_asked, mut samples_before) = (Instant::now(), false, 0);
+        let (mut written, mut written_at) = (0, Instant::now());
         loop {
             match self.tasks.recv_timeout(LOOK_EVERY) {
                 Ok(task) => {
@@ -86,11 +94,22 @@ impl Keeper {
                 && last.elapsed() > Duration::from_secs(1);
             let has_news = counters.written.load(Relaxed) > samples_before;
             let is_due = last.elapsed() > self.inner.config.checkpoint_interval && has_news;
-            if (is_long || is_due) && (!is_asked || last.elapsed() > RETRY_AFTER) {
+            if written != counters.written.load(Relaxed) {
+                (written, written_at) = (counters.written.load(Relaxed), Instant::now());
+            }
+            let is_quiet = has_news && written_at.elapsed() > QUIET && self.is_worth_emptying();
+            if (is_long || is_due || is_quiet) && (!is_asked || last.elapsed() > RETRY_AFTER) {
                 let asked = self.commands.upgrade().map(|c| c.try_send(Command::Checkpoint(None)));
                 is_asked = matches!(asked, Some(Ok(())));
             }
         }
+    }
+
+    /// Tells whether the journal is long beside what a checkpoint writes.
+    fn is_worth_emptying(&self) -> bool {
+        let journal = self.inner.journal.counters().bytes.load(Relaxed);
+        let checkpoint = self.inner.counters.checkpoint_bytes.load(Relaxed);
+        journal >= QUIET_JOURNAL_BYTES_MIN.max(checkpoint / QUIET_JOURNAL_SHARE)
     }
 
     /// Returns how much earlier than usual a failed checkpoint is tried again.
@@ -112,6 +131,7 @@ impl Keeper {
             outcome = self
                 .sync_rings()
                 .and_then(|()| task.unpublished.publish())
+                .map(|bytes| inner.counters.checkpoint_bytes.store(bytes, Relaxed))
                 .and_then(|()| inner.journal.drop_before(task.journal));
         }
         drop(gate);

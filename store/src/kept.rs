@@ -30,6 +30,9 @@ struct KeptClass {
     /// Step in milliseconds, rows.
     archives: Vec<(u64, u32)>,
     unknown_share_max: f64,
+    /// Milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<u64>,
 }
 
 /// Writes the file, whole or not at all; nothing when it says so already.
@@ -80,6 +83,7 @@ fn kept_of(config: &StoreConfig) -> Kept {
             .map(|archive| (archive.step.as_millis() as u64, archive.rows))
             .collect(),
         unknown_share_max: class.unknown_share_max,
+        heartbeat: class.heartbeat.map(|heartbeat| heartbeat.as_millis() as u64),
     };
     let classes = config.classes.iter().map(class).collect();
     Kept { classes, disk_bytes_max: config.disk_bytes_max }
@@ -102,6 +106,7 @@ fn class_of(kept: KeptClass) -> io::Result<RetentionClass> {
         matchers,
         archives: archives.collect(),
         unknown_share_max: kept.unknown_share_max,
+        heartbeat: kept.heartbeat.map(Duration::from_millis),
     })
 }
 
@@ -120,7 +125,8 @@ mod tests {
         ];
         let archives = vec![ArchiveSpec { step: Duration::from_secs(5), rows: 100 }];
         let name = "fine".to_owned();
-        let class = RetentionClass { name, matchers, archives, unknown_share_max: 0.5 };
+        let heartbeat = Some(Duration::from_secs(90));
+        let class = RetentionClass { name, matchers, archives, unknown_share_max: 0.5, heartbeat };
         let config = StoreConfig {
             classes: vec![class, RetentionClass::default()],
             disk_bytes_max: Some(7 << 30),

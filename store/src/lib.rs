@@ -75,6 +75,7 @@ mod series_log;
 mod stats;
 mod store;
 mod table;
+mod tail;
 #[cfg(any(test, feature = "fuzzing"))]
 mod untrusted;
 mod writer;

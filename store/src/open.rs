@@ -15,7 +15,7 @@ use noroshi_model::Clock;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
-use crate::checkpoint::{Loaded, SavedClass};
+use crate::checkpoint::{self, Loaded, SavedClass};
 use crate::config::{ConfigError, StoreConfig};
 use crate::disk;
 use crate::entry::{Entry, read_entry};
@@ -201,7 +201,7 @@ pub(crate) fn open_parts(
     let needed: Vec<u64> = numbers.into_iter().filter(|number| *number >= first_needed).collect();
     replay(&mut writer, &needed, &mut recovery)?;
     set_budget(&writer);
-    inner.counters.log_bytes.store(inner.log.lock().bytes(), Relaxed);
+    measure(&inner)?;
     recovery.series = inner.catalogue.read().len() as u64;
     let (commands, receiver) = mpsc::channel(QUEUE_BATCHES);
     let keeper = Keeper {
@@ -223,6 +223,16 @@ pub(crate) fn open_parts(
     ];
     recovery.took = started.elapsed();
     Ok(Parts { inner, commands, threads, lock, recovery })
+}
+
+/// Notes what files take that only grow or are replaced at a checkpoint.
+fn measure(inner: &Inner) -> Result<(), OpenError> {
+    inner.counters.log_bytes.store(inner.log.lock().bytes(), Relaxed);
+    let checkpoint = inner.directory.join("checkpoint");
+    let bytes = checkpoint::newest_bytes(&checkpoint)
+        .map_err(io_error("examine the checkpoint in", &checkpoint))?;
+    inner.counters.checkpoint_bytes.store(bytes, Relaxed);
+    Ok(())
 }
 
 fn start_journal(

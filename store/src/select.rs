@@ -128,11 +128,9 @@ impl Inner {
         if rows.is_empty() {
             return None;
         }
-        let share = self.classes[view.class].spec.unknown_share_max;
-        let expected =
-            if view.interval == 0 { 0.0 } else { step as f64 / f64::from(view.interval) };
-        let count_min = (expected * (1.0 - share)).floor() as u64;
-        Some(Segment::Rows(row_segment(step, rows, view.width.is_some(), count_min)))
+        let class = &self.classes[view.class];
+        let is_known = |row: &Row| !class.is_too_sparse(step, view.interval, row.count);
+        Some(Segment::Rows(row_segment(step, rows, view.width.is_some(), is_known)))
     }
 
     /// Returns the rows of coarser archives for the beginning of a piece of which its own archive
@@ -190,7 +188,8 @@ impl Inner {
         if let Some(width @ (Width::U32 | Width::U64)) = view.width {
             unwrap_counter(&mut points, width, &Restarts::new(&raw.marks));
         }
-        let heartbeat = i64::from(view.interval) * i64::from(self.config.heartbeat_intervals);
+        let intervals = self.config.heartbeat_intervals;
+        let heartbeat = self.classes[view.class].silence_max(view.interval, intervals);
         if heartbeat > 0 {
             let now = self.now();
             points = with_silences(points, heartbeat, until.min(now));
@@ -334,11 +333,16 @@ fn raw_of(points: &[Point]) -> Segment {
     Segment::Raw(RawSegment { at, value })
 }
 
-fn row_segment(step: i64, rows: &[Row], has_increase: bool, count_min: u64) -> RowSegment {
+fn row_segment(
+    step: i64,
+    rows: &[Row],
+    has_increase: bool,
+    is_known: impl Fn(&Row) -> bool,
+) -> RowSegment {
     let mut segment = RowSegment { step, ..RowSegment::default() };
     for row in rows {
         let unknown = Row::unknown(row.at);
-        let row = if row.count < count_min { &unknown } else { row };
+        let row = if is_known(row) { row } else { &unknown };
         segment.at.push(row.at);
         segment.min.push(row.min);
         segment.max.push(row.max);

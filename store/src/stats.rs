@@ -55,6 +55,8 @@ pub struct StoreStats {
     pub clock_rewinds: u64,
     /// Bytes of catalogue and its log.
     pub catalogue_bytes: u64,
+    /// Bytes of the last checkpoint: what is in memory and in no ring, as of then.
+    pub checkpoint_bytes: u64,
     /// Bytes that all series may take by plan.
     pub planned_bytes: u64,
     /// Bytes that may be planned for.
@@ -94,7 +96,7 @@ impl StoreStats {
     /// though a part of the newest extent may not be written yet.
     pub fn used_bytes(&self) -> u64 {
         let rings: u64 = self.rings.iter().map(|ring| ring.bytes).sum();
-        rings + self.journal_bytes + self.catalogue_bytes
+        rings + self.journal_bytes + self.catalogue_bytes + self.checkpoint_bytes
     }
 
     /// Reads all counters.
@@ -139,6 +141,7 @@ impl StoreStats {
             ),
             clock_rewinds: counters.clock_rewinds.load(Relaxed),
             catalogue_bytes: inner.engine.bytes() + counters.log_bytes.load(Relaxed),
+            checkpoint_bytes: counters.checkpoint_bytes.load(Relaxed),
             planned_bytes: counters.planned_bytes.load(Relaxed),
             budget_bytes: counters.budget_bytes.load(Relaxed),
             disk_free_bytes: counters.disk_free_bytes.load(Relaxed),

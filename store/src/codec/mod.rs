@@ -8,7 +8,7 @@ mod column;
 mod rows;
 mod samples;
 
-pub(crate) use bits::{Reader, put_varint, put_zigzag};
+pub(crate) use bits::{Reader, put_varint, put_zigzag, unzigzag, zigzag};
 pub(crate) use rows::{Row, RowsState, decode_rows, encode_rows};
 pub(crate) use samples::{
     CHUNK_SAMPLES, Point, SamplesState, decode_samples, encode_samples, significant_decimals,

@@ -75,7 +75,7 @@ fn store_counters(stats: &StoreStats) -> [(&'static str, &'static str, u64); 9] 
     ]
 }
 
-fn store_gauges(stats: &StoreStats) -> [(&'static str, &'static str, f64); 9] {
+fn store_gauges(stats: &StoreStats) -> [(&'static str, &'static str, f64); 10] {
     [
         ("noroshi_store_series", "Series that are known.", stats.series as f64),
         (
@@ -89,6 +89,11 @@ fn store_gauges(stats: &StoreStats) -> [(&'static str, &'static str, f64); 9] {
             stats.journal_bytes as f64,
         ),
         ("noroshi_store_catalogue_bytes", "Bytes of the catalogue.", stats.catalogue_bytes as f64),
+        (
+            "noroshi_store_checkpoint_bytes",
+            "Bytes of the last checkpoint: what is in memory and in no ring.",
+            stats.checkpoint_bytes as f64,
+        ),
         (
             "noroshi_store_planned_bytes",
             "Bytes that all series may take by plan.",
