@@ -6,7 +6,12 @@
 #
 #   bench/store.sh [STEPS]             1,000 hosts x 100 series x STEPS (360) steps of 10 s
 #   STORE_HOSTS=100 bench/store.sh 60  less
-#   ONLY='noroshi agents' bench/store.sh    some of: noroshi agents victoria prometheus rrdcached
+#   ONLY='noroshi agents' bench/store.sh    some of: noroshi agents archives victoria prometheus
+#                                      rrdcached
+#
+# Then where noroshi's bytes are, after the load and, for all archives, after two days (48 times the
+# steps) of a hundredth of the hosts. A peer that fails costs its row only; a load is given up after
+# seven minutes. All in all a quarter of an hour at full size on an idle machine.
 #
 # Needs Debian and, for the first run, root: it installs the peers, curl and python3. NOROSHI and LOAD
 # name programs that are built already. Listens on 127.0.0.1 only; what it starts it ends.
@@ -14,19 +19,26 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export STORE_HOSTS=${STORE_HOSTS:-1000} STORE_STEPS=${1:-360}
-only=${ONLY:-noroshi agents victoria prometheus rrdcached}
-# Steps of the load under which a server is killed.
-last_steps=60
+only=${ONLY:-noroshi agents archives victoria prometheus rrdcached}
+# Steps of the load under which a server is killed: more than noroshi's journal holds.
+last_steps=120
 export STORE_START=$((($(date +%s) / 10 - STORE_STEPS - last_steps) * 10))
 folder=$(mktemp -d "${BENCH_DIR:-/var/tmp}/noroshi-bench-XXXXXX")
 pid=
 loader=
-finish() {
+peer=
+# Ends what a peer's part of the script has left running.
+finish_peer() {
     [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
     [ -z "$loader" ] || kill -9 "$loader" 2>/dev/null || true
+    pid= loader=
+}
+finish() {
+    [ -z "$peer" ] || { kill -TERM "$peer" && wait "$peer"; } 2>/dev/null || true
     rm -rf "$folder"
 }
 trap finish EXIT
+trap 'exit 130' INT TERM
 
 missing=()
 for package in victoria-metrics prometheus rrdcached rrdtool curl python3; do
@@ -71,22 +83,45 @@ gone() {
 wait_for() {
     local tries=0
     until curl -sf -o /dev/null "$1"; do
-        kill -0 "$pid" 2>/dev/null || { echo "it ended:"; tail -5 "$folder/log"; exit 1; }
+        kill -0 "$pid" 2>/dev/null || { echo "it ended:"; tail -5 "$folder/log"; exit 1; } >&2
         tries=$((tries + 1))
-        [ "$tries" -lt 6000 ] || { echo "$1 did not answer"; exit 1; }
+        [ "$tries" -lt 6000 ] || { echo "$1 did not answer"; exit 1; } >&2
         sleep 0.02
     done
 }
-# settled FOLDER: waits until its size stays for 5 s, a minute at most, and prints its bytes.
+# bytes_of PATH...: what they take on the disk.
+bytes_of() { du -sc --block-size=1 "$@" 2>/dev/null | tail -1 | cut -f1; }
+# settled FOLDER: waits until its size stays for 10 s, two minutes at most, and prints its bytes.
 settled() {
     local before=-1 size i
     for i in $(seq 12); do
-        size=$(du -s --block-size=1 "$1" | cut -f1)
+        size=$(bytes_of "$1")
         [ "$size" != "$before" ] || break
         before=$size
-        sleep 5
+        sleep 10
     done
     echo "$size"
+}
+# parts WHAT SAMPLES: notes where the bytes in noroshi's folder are.
+parts() {
+    local data=$folder/noroshi all
+    part() {
+        local bytes
+        bytes=$(bytes_of "${@:4}")
+        printf '| %-40s | %12s | %12.3f |\n' "$3" "$bytes" "$(calculate %.4f "$bytes / $2")"
+    }
+    all=$(bytes_of "$data")
+    {
+        printf '| %-40s | %12s | %12s |\n| --- | ---: | ---: |\n' "$1" bytes bytes/sample
+        part "$1" "$2" 'full resolution: rings' "$data"/rings/*-10000.ring
+        part "$1" "$2" 'what is not in blocks yet: checkpoint' "$data/checkpoint"
+        part "$1" "$2" 'journal' "$data/journal"
+        part "$1" "$2" "labels and records: catalogue's log" "$data/catalogue-log"
+        part "$1" "$2" 'labels and records: sled' "$data/catalogue"
+        part "$1" "$2" 'archives of 1 min, 5 min, 1 h: rings' "$data"/rings/*-60000.ring \
+            "$data"/rings/*-300000.ring "$data"/rings/*-3600000.ring
+        printf '| %-40s | %12s | %12.3f |\n\n' 'all' "$all" "$(calculate %.4f "$all / $2")"
+    } >>"$folder/parts"
 }
 cat >"$folder/reads.py" <<'PYTHON'
 """Prints the median milliseconds of two queries over one connection: reads.py BASE TOKEN END."""
@@ -125,7 +160,8 @@ PYTHON
 taken_in() {
     local before samples seconds cpu
     before=$(ticks "$pid")
-    read -r samples seconds < <(timeout 1800 "$load" "${loading[@]}")
+    read -r samples seconds < <(timeout 420 "$load" "${loading[@]}" 2>>"$folder/log") ||
+        { echo "the load failed:"; tail -3 "$folder/log"; exit 1; } >&2
     cpu=$(($(ticks "$pid") - before))
     rss=$(memory "$pid")
     took=$seconds
@@ -152,7 +188,7 @@ killed_under_load() {
     gone -9
     kill "$loader" 2>/dev/null || true
     loader=
-    [ -z "$journal" ] || left=$(du -s --block-size=1M "$journal" | cut -f1)
+    [ -z "$journal" ] || du -s --block-size=1M "$journal" | cut -f1 >"$folder/left"
     begun=$(now)
     start "$@"
     wait_for "$ready"
@@ -163,6 +199,7 @@ measure() {
     local name=$1 data=$2 ready=$3 journal=$4 api=$5 token=$6 reads
     shift 7
     taken_in "$data"
+    [ "$name" != noroshi ] || parts "after the load ($STORE_STEPS steps)" "$((STORE_HOSTS * 100 * STORE_STEPS))"
     reads=$(python3 "$folder/reads.py" "$api" "$token" $((STORE_START + STORE_STEPS * 10 - 10)))
     killed_under_load "$ready" "$journal" -- "$@"
     row "$name" "${rates[@]}" "$bytes" "$rss" "$reads" "$restart"
@@ -188,15 +225,15 @@ start_noroshi() {
     wait_for "http://127.0.0.1:$port/healthz"
     token=$(head -1 "$folder/noroshi/local-access")
 }
-left=0
-if is_wanted noroshi; then
+by_remote_write() {
     start_noroshi
     loading=(remote-write "http://127.0.0.1:$port/prometheus/api/v1/write" "$token")
     measure noroshi "$folder/noroshi" "http://127.0.0.1:$port/healthz" "$folder/noroshi/journal" \
         "http://127.0.0.1:$port/prometheus/api/v1" "$token" -- "${command[@]}"
-fi
-# agents NAME FRAMES
-agents() {
+}
+# by_agents NAME FRAMES STEPS
+by_agents() {
+    export STORE_STEPS=$3
     start_noroshi
     token=$("$noroshi" token create --data "$folder/noroshi" --role agent bench)
     loading=(agent "http://127.0.0.1:$port/agent/v1/frames" "$token" "$2")
@@ -204,14 +241,19 @@ agents() {
     row "$1" "${rates[@]}" "$bytes" "$rss" - -
     gone -TERM
     pid=
-    rm -rf "$folder/noroshi"
 }
-if is_wanted agents; then
-    STORE_STEPS=$(((STORE_STEPS + 9) / 10)) agents 'noroshi, agents (1/10)' 1
-    agents 'noroshi, agents'\'' spools' 36
-fi
-
-if is_wanted victoria; then
+# Two days at most: that far back the first archive reaches.
+archives() {
+    export STORE_STEPS=$((STORE_STEPS * 48 < 17200 ? STORE_STEPS * 48 : 17200))
+    export STORE_HOSTS=$(((STORE_HOSTS + 99) / 100)) STORE_START=$((($(date +%s) / 10 - STORE_STEPS) * 10))
+    start_noroshi
+    loading=(remote-write "http://127.0.0.1:$port/prometheus/api/v1/write" "$token")
+    taken_in "$folder/noroshi"
+    parts "$STORE_HOSTS hosts, $STORE_STEPS steps" "$((STORE_HOSTS * 100 * STORE_STEPS))"
+    gone -TERM
+    pid=
+}
+victoria() {
     port=$(free_port)
     command=(victoria-metrics -storageDataPath="$folder/victoria" -httpListenAddr="127.0.0.1:$port" -retentionPeriod=12)
     start "${command[@]}"
@@ -219,28 +261,26 @@ if is_wanted victoria; then
     loading=(remote-write "http://127.0.0.1:$port/api/v1/write")
     measure victoria-metrics "$folder/victoria" "http://127.0.0.1:$port/api/v1/query?query=up" '' \
         "http://127.0.0.1:$port/api/v1" '' -- "${command[@]}"
-fi
-
-if is_wanted prometheus; then
+}
+prometheus() {
     port=$(free_port)
     echo 'global: {}' >"$folder/prometheus.yml"
-    command=(prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/prometheus"
+    command=(/usr/bin/prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/prometheus"
         --web.listen-address="127.0.0.1:$port" --web.enable-remote-write-receiver)
     start "${command[@]}"
     wait_for "http://127.0.0.1:$port/-/ready"
     loading=(remote-write "http://127.0.0.1:$port/api/v1/write")
     measure prometheus "$folder/prometheus" "http://127.0.0.1:$port/-/ready" '' \
         "http://127.0.0.1:$port/api/v1" '' -- "${command[@]}"
-fi
-
-if is_wanted rrdcached; then
-    # One file a series: a tenth of the hosts. What is in memory at the end is written in two minutes
-    # or lost: it is not measured.
-    STORE_HOSTS=$(((STORE_HOSTS + 9) / 10))
+}
+# One file a series: a tenth of the hosts. What is in memory at the end is written in two minutes or
+# lost: it is not measured.
+rrdcached() {
+    export STORE_HOSTS=$(((STORE_HOSTS + 9) / 10))
     mkdir "$folder/rrd" "$folder/rrd-journal"
-    start rrdcached -g -l "unix:$folder/rrd.sock" -b "$folder/rrd" -B -j "$folder/rrd-journal" -w 3600 -z 1 -f 7200 -p "$folder/rrd.pid"
+    start /usr/bin/rrdcached -g -l "unix:$folder/rrd.sock" -b "$folder/rrd" -B -j "$folder/rrd-journal" -w 3600 -z 1 -f 7200 -p "$folder/rrd.pid"
     until [ -S "$folder/rrd.sock" ]; do
-        kill -0 "$pid" 2>/dev/null || { echo "rrdcached ended:"; tail -3 "$folder/log"; exit 1; }
+        kill -0 "$pid" 2>/dev/null || { echo "rrdcached ended:"; tail -3 "$folder/log"; exit 1; } >&2
         sleep 0.05
     done
     loading=(rrdcached "$folder/rrd.sock" "$folder/rrd")
@@ -248,6 +288,30 @@ if is_wanted rrdcached; then
     row 'rrdcached (1/10 hosts)' "${rates[@]}" "$bytes" "$rss" - -
     gone -TERM
     pid=
-fi
+}
+# measured NAME FUNCTION ARGUMENT...: in a shell of its own, so that what fails ends alone.
+measured() {
+    local name=$1
+    shift
+    (
+        trap finish_peer EXIT
+        trap 'exit 143' TERM
+        "$@"
+    ) &
+    peer=$!
+    # Beside `||` the shell would not end at the first command that fails.
+    wait "$peer" || row "$name" failed - - - - -
+    peer=
+    rm -rf "$folder"/{noroshi,victoria,prometheus,rrd,rrd-journal}
+}
+
+! is_wanted noroshi || measured noroshi by_remote_write
+! is_wanted agents || measured 'noroshi, agents (1/10)' by_agents 'noroshi, agents (1/10)' 1 $(((STORE_STEPS + 9) / 10))
+! is_wanted agents || measured "noroshi, agents' spools" by_agents "noroshi, agents' spools" 36 "$STORE_STEPS"
+! is_wanted victoria || measured victoria-metrics victoria
+! is_wanted prometheus || measured prometheus prometheus
+! is_wanted rrdcached || measured 'rrdcached (1/10 hosts)' rrdcached
+! is_wanted archives || measured archives archives
 echo
-echo "Journal at noroshi's kill: $left MiB."
+[ ! -s "$folder/left" ] || printf "Journal at noroshi's kill: %s MiB.\n\n" "$(cat "$folder/left")"
+[ ! -s "$folder/parts" ] || cat "$folder/parts"

@@ -216,12 +216,16 @@ fn remote_writes(site: Site, url: &str, token: Option<&str>) -> Duration {
         let encoded = |series| remote_write::labels(labels(series));
         let labels: Vec<Vec<u8>> = part.series().map(encoded).collect();
         let mut request = Request::default();
-        for at in site.moments() {
-            let all: Vec<usize> = part.series().collect();
+        let all: Vec<usize> = part.series().collect();
+        let moments: Vec<i64> = site.moments().collect();
+        // A small site sends several steps at once: it would wait for the disk most of the time.
+        for moments in moments.chunks((SAMPLES_OF_REQUEST / all.len()).max(1)) {
             for some in all.chunks(SAMPLES_OF_REQUEST) {
                 request.clear();
                 for &series in some {
-                    request.put(&labels[series - part.first], [(at * 1000, part.next(series))]);
+                    let mut samples = Vec::with_capacity(moments.len());
+                    samples.extend(moments.iter().map(|at| (at * 1000, part.next(series))));
+                    request.put(&labels[series - part.first], samples);
                 }
                 connection.send(&compress.compress_vec(request.plain()).unwrap());
             }
