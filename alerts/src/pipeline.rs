@@ -148,34 +148,9 @@ impl Alerts {
         let active = self.active();
         let mut counters = self.counters.lock();
         let mut desk = Desk::new(self, &active, &mut counters);
-        let mut memory = desk.memory(&event.id)?;
-        fold(&mut memory, event);
-        let mut others = HashMap::new();
-        if event.id.is_host() && matches!(event.body, EventBody::DowntimeEnded { .. }) {
-            others = desk.after_host_downtime(event, &memory)?;
+        if let Some(trigger) = trigger(&event.body) {
+            weigh(&mut desk, event, trigger, following)?;
         }
-        let host = desk.host_of(&event.id)?;
-        let mut question = Question {
-            id: &event.id,
-            trigger: trigger(&event.body),
-            event: Some(event.sequence),
-            is_superseded: is_superseded(event, &event.id, following),
-            host: host.as_ref(),
-            seen: match &event.body {
-                EventBody::State(change) => Some(change.status),
-                _ => None,
-            },
-        };
-        desk.decide(&question, &memory)?;
-        for (id, other) in &others {
-            question.id = id;
-            question.is_superseded = is_superseded(event, id, following);
-            question.host = Some(&memory);
-            question.seen = None;
-            desk.decide(&question, other)?;
-            desk.keep(id, other);
-        }
-        desk.keep(&event.id, &memory);
         desk.prune()?;
         book::put(&mut desk.batch, Space::Queue, book::CURSOR.to_vec(), &event.sequence);
         let (batch, queued) = desk.finish();
@@ -297,9 +272,48 @@ pub(crate) fn begin(records: &dyn Records) -> Result<u64, StateError> {
     Ok(cursor)
 }
 
-/// Returns what an event asks for.
-fn trigger(body: &EventBody) -> Trigger {
-    match body {
+/// Decides about what an event asks for: of what it is about, and of a host's checks when the
+/// host's downtime is over.
+fn weigh(
+    desk: &mut Desk<'_>,
+    event: &Event,
+    trigger: Trigger,
+    following: &[Option<Event>],
+) -> Result<(), StateError> {
+    let mut memory = desk.memory(&event.id)?;
+    fold(&mut memory, event);
+    let mut others = HashMap::new();
+    if event.id.is_host() && matches!(event.body, EventBody::DowntimeEnded { .. }) {
+        others = desk.after_host_downtime(event, &memory)?;
+    }
+    let host = desk.host_of(&event.id)?;
+    let mut question = Question {
+        id: &event.id,
+        trigger,
+        event: Some(event.sequence),
+        is_superseded: is_superseded(event, &event.id, following),
+        host: host.as_ref(),
+        seen: match &event.body {
+            EventBody::State(change) => Some(change.status),
+            _ => None,
+        },
+    };
+    desk.decide(&question, &memory)?;
+    for (id, other) in &others {
+        question.id = id;
+        question.is_superseded = is_superseded(event, id, following);
+        question.host = Some(&memory);
+        question.seen = None;
+        desk.decide(&question, other)?;
+        desk.keep(id, other);
+    }
+    desk.keep(&event.id, &memory);
+    Ok(())
+}
+
+/// Returns what an event asks for; nothing when it only says what the server itself did.
+fn trigger(body: &EventBody) -> Option<Trigger> {
+    Some(match body {
         EventBody::State(change) => Trigger::Change(change.kind),
         EventBody::DowntimeEnded { .. } => Trigger::DowntimeEnded,
         EventBody::Unacknowledged { .. } => Trigger::AcknowledgementEnded,
@@ -307,9 +321,10 @@ fn trigger(body: &EventBody) -> Trigger {
         EventBody::Acknowledged { .. } => Trigger::Untold("acknowledgement"),
         EventBody::DowntimeStarted { .. } => Trigger::Untold("downtime began"),
         EventBody::FlappingStarted { .. } => Trigger::Untold("flapping began"),
-        EventBody::HandlerRan { .. } => Trigger::Untold("event handler"),
         EventBody::Commented { .. } => Trigger::Untold("comment"),
-    }
+        // A line each would stand between the decisions about the change that it belongs to.
+        EventBody::HandlerRan { .. } => return None,
+    })
 }
 
 /// Tells whether the log goes on with a hard change of `id` at the moment of `event`: an

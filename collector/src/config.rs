@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::http::Endpoint;
 use crate::poll::{PollSpec, Target};
 use crate::{apache, memcached, nginx, prometheus};
 
@@ -61,6 +63,57 @@ impl PollTargets {
             specs.push(PollSpec::new(instance, target, timing));
         }
         specs
+    }
+}
+
+/// A page of one service, asked by HTTP.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusPage {
+    /// `http://HOST[:PORT]/PATH` or `https://`.
+    pub url: String,
+    /// User for basic authentication.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Its password.
+    #[serde(default)]
+    pub password: Option<Password>,
+    /// A file that holds the password; read again after a failure.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Certificates (PEM) that are trusted for `https` in the place of the public ones.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// From one poll to the next.
+    #[serde(default = "interval", with = "noroshi_model::quantity::humane")]
+    pub interval: Duration,
+    /// How long a poll may take.
+    #[serde(default = "timeout", with = "noroshi_model::quantity::humane")]
+    pub timeout: Duration,
+}
+
+impl StatusPage {
+    /// Returns the configuration with nothing but an address.
+    pub fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            user: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+            interval: INTERVAL,
+            timeout: TIMEOUT,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint<'_> {
+        Endpoint {
+            user: self.user.as_deref(),
+            password: self.password.as_ref(),
+            password_file: self.password_file.as_deref(),
+            ca_file: self.ca_file.as_deref(),
+            ..Endpoint::new(&self.url)
+        }
     }
 }
 

@@ -5,18 +5,15 @@
 
 mod parse;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use noroshi_model::{GraphLine, GraphTemplate, Kind, Labels, LineStyle, Width};
-use serde::Deserialize;
 
-use crate::config::{INTERVAL, Password, TIMEOUT, interval, timeout};
-use crate::http::{Client, Endpoint};
+use crate::http::Client;
 use crate::poll::PollFailure;
 use crate::reading::Reading;
 use crate::registry::{DefaultCheck, PollerInfo, Series, table_metas};
 
+/// `[host.NAME.poll.nginx]`: the page is `http://HOST[:PORT]/stub_status` or `https://`.
+pub use crate::config::StatusPage as Config;
 pub use parse::{StubStatus, StubStatusError};
 
 /// The poller's name.
@@ -27,47 +24,6 @@ pub(crate) const UP: &str = "nginx_up";
 
 /// Largest page in bytes: a sound one has about a hundred.
 const BODY_BYTES_MAX: usize = 4096;
-
-/// `[host.NAME.poll.nginx]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The page: `http://HOST[:PORT]/stub_status` or `https://`.
-    pub url: String,
-    /// User for basic authentication.
-    #[serde(default)]
-    pub user: Option<String>,
-    /// Its password.
-    #[serde(default)]
-    pub password: Option<Password>,
-    /// Certificates (PEM) that are trusted for `https` in the place of the public ones.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// From one poll to the next.
-    #[serde(default = "interval", with = "noroshi_model::quantity::humane")]
-    pub interval: Duration,
-    /// How long a poll may take.
-    #[serde(default = "timeout", with = "noroshi_model::quantity::humane")]
-    pub timeout: Duration,
-}
-
-impl Config {
-    /// Returns the configuration with nothing but an address.
-    pub fn new(url: &str) -> Self {
-        let url = url.to_owned();
-        let (interval, timeout) = (INTERVAL, TIMEOUT);
-        Self { url, user: None, password: None, ca_file: None, interval, timeout }
-    }
-
-    pub(crate) fn endpoint(&self) -> Endpoint<'_> {
-        Endpoint {
-            user: self.user.as_deref(),
-            password: self.password.as_ref(),
-            ca_file: self.ca_file.as_deref(),
-            ..Endpoint::new(&self.url)
-        }
-    }
-}
 
 /// The counters start anew with nginx itself (not with its workers); a decrease is a reset.
 const COUNTER: Kind = Kind::Counter(Width::Float);

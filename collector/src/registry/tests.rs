@@ -35,8 +35,9 @@ fn every_sample_names_all_keys_of_its_configuration() {
         let kind = poller.kind;
         let read =
             |name: &str| std::fs::read_to_string(folder(kind).join(name)).unwrap_or_default();
-        let source = read("mod.rs") + &read("config.rs");
-        let (_, body) = source.split_once("pub struct Config {").unwrap();
+        let own = read("mod.rs") + &read("config.rs");
+        let shared = include_str!("../config.rs").split_once("pub struct StatusPage {");
+        let (_, body) = own.split_once("pub struct Config {").or(shared).unwrap();
         let fields = body.lines().take_while(|line| *line != "}");
         let names = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
         for (name, _) in names {
