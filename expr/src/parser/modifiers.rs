@@ -42,7 +42,9 @@ impl Parser<'_> {
             }
             return self.node(Expr::Range(RangeSelector { selector, range }), node.start, 0);
         }
-        self.expect(":")?;
+        if !self.accept(":") {
+            return Err(self.unexpected("\"]\", or \":\" and a step"));
+        }
         let step = match self.peek() {
             TokenKind::Sign("]") => None,
             _ => Some(self.duration()?),

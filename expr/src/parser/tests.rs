@@ -155,6 +155,7 @@ fn errors_tell_where_and_what() {
         ("5x", "1:1: parse error: bad number or duration \"5x\""),
         ("1.5h", "1:1: parse error: bad number or duration \"1.5h\""),
         ("up[5]x", "1:6: parse error: unexpected \"x\", expected an operator or the end"),
+        ("up[5m)", "1:6: parse error: unexpected \")\", expected \"]\", or \":\" and a step"),
         ("up[0s]", "1:4: parse error: duration must be greater than 0"),
         ("up{}[5m][5m]", "1:9: parse error: ranges only allowed for vector selectors"),
     ]);
