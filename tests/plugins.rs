@@ -338,3 +338,62 @@ fn a_killed_server_leaves_neither_spawner_nor_plugins_behind() {
     server.kill();
     wait_until_gone(&pids);
 }
+
+/// Sends one result by the real `send_nsca`; tells whether it could.
+fn send_nsca(port: u16, config: &Path, result: &str) -> bool {
+    let script = "printf '%s' \"$1\" | /usr/sbin/send_nsca -H 127.0.0.1 -p \"$2\" -c \"$3\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh", result, &port.to_string()]).arg(config);
+    shell.output().unwrap().status.success()
+}
+
+#[test]
+fn results_come_by_nsca_and_by_files_and_those_for_nobody_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, ports) =
+        (folder.path().join("results"), [house::free_port(), house::free_port()]);
+    std::fs::create_dir(&results).unwrap();
+    let sender = folder.path().join("send_nsca.cfg");
+    std::fs::write(&sender, "password=open sesame\nencryption_method=3\n").unwrap();
+    let config = |port: u16| {
+        format!(
+            "[nsca]\nlisten = \"127.0.0.1:{port}\"\nencryption = \"3des\"\n\
+             password = \"open sesame\"\n[result_files]\npath = {results:?}\n\
+             [host.web1.check.backup]\npassive = \"25h\"\n"
+        )
+    };
+    let server = Server::start(Some(&config(ports[0])));
+    let shown = server.wait_for_check("localhost", "noroshi results", "ok", "hard");
+    assert_eq!(shown["output"], "what was handed in was taken");
+
+    let sent = || send_nsca(ports[0], &sender, "web1\tbackup\t1\tslow | took=90s");
+    wait_for("NSCA", PATIENCE, || sent().then_some(()));
+    let backup = server.wait_for_check("web1", "backup", "warning", "soft");
+    assert_eq!(backup["output"], "slow");
+    assert!(send_nsca(ports[0], &sender, "web9\tbackup\t0\tfine"));
+    let shown = server.wait_for_check("localhost", "noroshi results", "warning", "hard");
+    assert_eq!(shown["output"], "nsca: there is no check web9/backup (1 times)");
+    let metrics = server.ask("/metrics").unwrap().text();
+    for line in [
+        "noroshi_handed_in_total{road=\"nsca\",result=\"taken\"} 1\n",
+        "noroshi_handed_in_total{road=\"nsca\",result=\"no_such_check\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+
+    // Nagios' check result files: taken and removed, once they are whole.
+    let text = "host_name=web1\nservice_description=backup\nreturn_code=0\noutput=done\\ntwo\n";
+    std::fs::write(results.join("cABCDEF"), text).unwrap();
+    std::fs::write(results.join("cABCDEF.ok"), "").unwrap();
+    let backup = server.wait_for_check("web1", "backup", "ok", "hard");
+    assert_eq!((&backup["output"], &backup["long_output"]), (&"done".into(), &"two".into()));
+    let left = || std::fs::read_dir(&results).unwrap().count();
+    wait_for("an empty folder", PATIENCE, || (left() == 0).then_some(()));
+
+    // Another port, by a reload.
+    server.write_config(&config(ports[1]));
+    let sent = || send_nsca(ports[1], &sender, "web1\tbackup\t2\tfailed");
+    wait_for("NSCA at another port", PATIENCE, || sent().then_some(()));
+    server.wait_for_check("web1", "backup", "critical", "soft");
+    assert!(!send_nsca(ports[0], &sender, "web1\tbackup\t0\tfine"));
+}

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult};
 use crate::availability::{self, Availability};
 use crate::board::{Applied, Board, all_to_wall, to_wall};
+use crate::handed::HandedIn;
 use crate::log;
 use crate::plugin::Plugins;
 use crate::probe::Probe;
@@ -71,6 +72,7 @@ pub struct Checks {
     engine: Engine,
     plugins: Arc<Plugins>,
     counters: Arc<Counters>,
+    pub(crate) handed: HandedIn,
 }
 
 impl Checks {
@@ -96,6 +98,7 @@ impl Checks {
             }),
             plugins: Arc::default(),
             counters: Arc::default(),
+            handed: HandedIn::default(),
             deps,
         }))
     }
@@ -264,16 +267,27 @@ impl Checks {
 
     /// Takes a result in that somebody else found. Ready when it is durable.
     pub async fn submit(&self, result: PassiveResult) -> Result<(), ActionError> {
+        self.submit_all(vec![result]).await?.pop().unwrap_or(Ok(()))
+    }
+
+    /// Takes results in, in their order, with one commit. Returns what became of each.
+    pub(crate) async fn submit_all(
+        &self,
+        results: Vec<PassiveResult>,
+    ) -> Result<Vec<Result<(), ActionError>>, ActionError> {
         let counters = Arc::clone(&self.counters);
         self.act(move |board, now, steady| {
-            let result = from_outside(result, now)?;
-            if !board.entries.contains_key(&result.id) {
-                return Err(ActionError::NoSuchCheck { id: result.id });
-            }
-            let status = board.take_result(&result, None, now, steady);
-            samples::add(&mut board.out.samples, &result, &[], status);
-            count(&counters.results, 1);
-            Ok(())
+            let take = |result| {
+                let result = from_outside(result, now)?;
+                if !board.entries.contains_key(&result.id) {
+                    return Err(ActionError::NoSuchCheck { id: result.id });
+                }
+                let status = board.take_result(&result, None, now, steady);
+                samples::add(&mut board.out.samples, &result, &[], status);
+                count(&counters.results, 1);
+                Ok(())
+            };
+            Ok(results.into_iter().map(take).collect())
         })
         .await
     }
@@ -355,7 +369,7 @@ impl Checks {
         answer.await.unwrap_or(Err(ActionError::Stopping))
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.deps.clock.now()
     }
 }

@@ -10,10 +10,11 @@ mod pipe;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use noroshi_model::{CheckId, Origin, Status, Timestamp};
+use noroshi_model::{CheckId, Origin, Timestamp};
 
 use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
 use crate::checks::Checks;
+use crate::handed::status_of;
 use crate::view::HostView;
 pub use pipe::serve_commands;
 
@@ -221,15 +222,8 @@ impl<'a> Arguments<'a> {
 
     fn result(&mut self, is_check: bool, at: Timestamp) -> Result<PassiveResult, CommandError> {
         let id = self.id(is_check)?;
-        let status = match (is_check, self.number()?) {
-            (true, 0) => Status::Ok,
-            (true, 1) => Status::Warning,
-            (true, 2) => Status::Critical,
-            (true, 3) => Status::Unknown,
-            (false, 0) => Status::Up,
-            (false, 1..=2) => Status::Down,
-            _ => return Err(self.wrong()),
-        };
+        let code = i64::try_from(self.number()?).map_err(|_| self.wrong())?;
+        let status = status_of(is_check, code).ok_or_else(|| self.wrong())?;
         let output = unescape(&self.last());
         Ok(PassiveResult { id, status, output, at: Some(at), origin: Origin::Passive })
     }
@@ -333,7 +327,7 @@ fn instead(name: &str) -> Option<&'static str> {
 }
 
 /// Makes lines of an output in which they are written as `\n`.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -80,6 +80,7 @@ mod command;
 mod day;
 mod flapping;
 mod graphs;
+mod handed;
 mod handler;
 #[cfg(test)]
 mod harness;
@@ -108,6 +109,10 @@ pub use board::Applied;
 pub use checks::{Checks, Deps};
 pub use command::{Command, CommandError, Which, serve_commands};
 pub use graphs::graphs;
+pub use handed::{
+    Complaint, Fate, HandedIn, NscaMethod, NscaSpec, ResultFilesSpec, Road, serve_nsca,
+    serve_result_files,
+};
 pub use period::PeriodSpec;
 pub use probe::{
     AgentProbe, ClusterLimit, ClusterProbe, ClusterSelect, Compare, DnsProbe, ExpressionProbe,

@@ -183,6 +183,9 @@ pub(crate) const CONFIGURATION_CHECK: &str = "configuration";
 /// Tells whether the store takes everything in: handed in by the daemon.
 pub(crate) const STORE_CHECK: &str = "noroshi store";
 
+/// Tells whether results came in that could not be taken: handed in by the daemon.
+pub(crate) const HANDED_IN_CHECK: &str = "noroshi results";
+
 /// How often built-in checks look.
 const INTERVAL: Duration = Duration::from_secs(30);
 /// How often they look while a problem is being confirmed.
@@ -190,8 +193,9 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// Returns the names of all built-in checks: which of them a host gets is seen when it reports.
 pub(super) fn names() -> Vec<&'static str> {
+    let own = [CONFIGURATION_CHECK, STORE_CHECK, HANDED_IN_CHECK];
     let of_hosts = OF_AN_AGENT.iter().chain([&CLOCK_OF_THE_SERVER]).chain(&OF_THE_SERVER);
-    of_hosts.map(|builtin| builtin.name).chain([CONFIGURATION_CHECK, STORE_CHECK]).collect()
+    of_hosts.map(|builtin| builtin.name).chain(own).collect()
 }
 
 /// Returns the checks of a host with an agent.
@@ -215,22 +219,31 @@ pub(super) fn of_the_server(host: &str) -> Vec<CheckSpec> {
     OF_THE_SERVER.iter().map(|builtin| builtin.spec(host)).collect()
 }
 
-/// Returns the check of the configuration: results are handed in, one is enough.
+/// Returns the check of the configuration.
 fn configuration(host: &str) -> CheckSpec {
-    let id = CheckId::check(host, CONFIGURATION_CHECK);
-    let mut check = CheckSpec::new(id, Probe::Passive(PassiveProbe::default()));
-    check.timing.attempts_max = 1;
-    "`noroshi check-config` tells what is wrong and what to do.".clone_into(&mut check.notes);
-    check
+    told(host, CONFIGURATION_CHECK, "`noroshi check-config` tells what is wrong and what to do.")
 }
 
-/// Returns the check of the store: results are handed in, one is enough.
+/// Returns the check of the store.
 fn store(host: &str) -> CheckSpec {
-    let id = CheckId::check(host, STORE_CHECK);
+    let notes = "docs/keeping-data.md tells what the store needs and what to do when the disk is \
+                 full.";
+    told(host, STORE_CHECK, notes)
+}
+
+/// Returns the check of results whose senders hear no answer.
+pub(super) fn handed_in(host: &str) -> CheckSpec {
+    let notes = "Add the check with `passive = \"25h\"`, correct the name where it is sent, or stop \
+                 the sender. docs/plugins.md, \"Results that are handed in\".";
+    told(host, HANDED_IN_CHECK, notes)
+}
+
+/// Returns a check whose results the daemon hands in: one is enough.
+fn told(host: &str, name: &str, notes: &str) -> CheckSpec {
+    let id = CheckId::check(host, name);
     let mut check = CheckSpec::new(id, Probe::Passive(PassiveProbe::default()));
     check.timing.attempts_max = 1;
-    "docs/keeping-data.md tells what the store needs and what to do when the disk is full."
-        .clone_into(&mut check.notes);
+    notes.clone_into(&mut check.notes);
     check
 }
 

@@ -12,6 +12,7 @@
 //! | `depends` | what needs what: names that exist, and no circle |
 //! | `remote`, `plugins` | what runs on the host itself: by NRPE, by the agent |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
+//! | `handed` | results whose senders hear no answer: NSCA, command file, result files |
 //! | `handler`, `spawner` | what runs when a state changes; how plug-ins are run |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
@@ -21,6 +22,7 @@ mod builtin;
 mod check;
 mod depends;
 mod group;
+mod handed;
 mod handler;
 mod host;
 mod people;
@@ -41,7 +43,8 @@ mod template;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-pub(crate) use builtin::{CONFIGURATION_CHECK, STORE_CHECK};
+pub(crate) use builtin::{CONFIGURATION_CHECK, HANDED_IN_CHECK, STORE_CHECK};
+pub(crate) use handed::HandedIn;
 pub(crate) use resolve::{Config, Local};
 pub(crate) use site::RegisteredHost;
 pub(crate) use source::Fault;

@@ -118,7 +118,7 @@ fn resolve_smtp(faults: &mut Faults<'_>, raw: &RawSmtp) -> Option<Smtp> {
 }
 
 /// Reads a file that the configuration names; a relative path starts at the configuration.
-fn read(faults: &mut Faults<'_>, path: &Text) -> Option<String> {
+pub(super) fn read(faults: &mut Faults<'_>, path: &Text) -> Option<String> {
     let full = faults.sources.folder_at(path.span().start).join(path.get_ref());
     match std::fs::read_to_string(&full) {
         Ok(text) => Some(text),

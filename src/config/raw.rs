@@ -12,6 +12,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_spanned::Spanned;
 
+use super::handed::{RawCommandFile, RawNsca, RawResultFiles};
 use super::handler::RawHandler;
 use super::probe::{RawCluster, RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said};
 use super::remote::RawNrpe;
@@ -33,6 +34,8 @@ pub(crate) struct RawConfig {
     pub(crate) plugins: RawPlugins,
     pub(crate) defaults: RawTiming,
     pub(crate) command_file: RawCommandFile,
+    pub(crate) nsca: Option<Spanned<RawNsca>>,
+    pub(crate) result_files: RawResultFiles,
     pub(crate) macros: BTreeMap<Text, String>,
     pub(crate) contact: BTreeMap<Text, RawContact>,
     pub(crate) period: BTreeMap<Text, RawPeriod>,
@@ -76,14 +79,6 @@ pub(crate) struct RawAgents {
     pub(crate) plugins: Option<bool>,
     /// Silence after which the host counts as down.
     pub(crate) silence: Option<Spanned<Humane>>,
-}
-
-/// `[command_file]`: Nagios' external commands.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RawCommandFile {
-    /// The named pipe.
-    pub(crate) path: Option<Text>,
 }
 
 /// `[store]`: where samples go and for how long.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use noroshi_checks::PeriodSpec;
@@ -11,10 +10,11 @@ use noroshi_store::StoreConfig;
 
 use super::check::Faults;
 use super::group::GroupCheck;
+use super::handed::HandedIn;
 use super::host::HostConfig;
 use super::raw::{RawCheck, RawConfig, Text};
 use super::source::nearest;
-use super::{Part, depends, host, people, period, spawner, storage};
+use super::{Part, depends, handed, host, people, period, spawner, storage};
 
 /// A configuration that makes sense.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ pub(crate) struct Config {
     pub(super) plugins: PluginSpec,
     /// Who is told, and through whom.
     pub(crate) alerts: noroshi_alerts::Config,
-    /// Where external commands are read.
-    pub(crate) command_file: Option<PathBuf>,
+    /// How results come in whose senders hear no answer.
+    pub(crate) handed_in: HandedIn,
     /// `$USER1$` and so on.
     pub(super) user_macros: BTreeMap<u16, String>,
     /// Times that have a name.
@@ -142,10 +142,7 @@ pub(super) fn resolve(parts: Vec<Part<'_>>, faults: &mut Faults<'_>) -> Config {
         storage::resolve(faults, &raw.store, &mut config.store);
         spawner::resolve(faults, &raw.plugins, &mut config.plugins);
         people::resolve(faults, raw, &mut config.alerts);
-        if let Some(path) = &raw.command_file.path {
-            let folder = faults.sources.folder_at(path.span().start);
-            config.command_file = Some(folder.join(path.get_ref()));
-        }
+        handed::resolve(faults, raw, &mut config.handed_in);
         resolve_macros(faults, raw, &mut config.user_macros);
         period::resolve(faults, raw, &known.periods, &mut config.periods);
         known.look_up_period(faults, raw.defaults.period.as_ref());

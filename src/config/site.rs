@@ -99,6 +99,9 @@ impl Config {
         };
         if is_local {
             builtin::of_the_machine(&spec.name).into_iter().for_each(&mut keep);
+            if self.handed_in.is_any() {
+                keep(builtin::handed_in(&spec.name));
+            }
             if site.is_measured {
                 builtin::of_the_server(&spec.name).into_iter().for_each(&mut keep);
             }

@@ -49,20 +49,20 @@ impl Daemon {
                 looks.pop_front();
             }
             let is_news = told.is_none_or(|(last, at)| last != status || at.elapsed() > TELL_EVERY);
-            if is_news && self.hand_in(status, output).await {
+            if is_news && self.hand_in(config::STORE_CHECK, status, output).await {
                 told = Some((status, Instant::now()));
             }
         }
     }
 
-    /// Hands the result in; tells whether it was taken.
-    async fn hand_in(&self, status: Status, output: String) -> bool {
+    /// Hands in the result of a check of the server's own machine; tells whether it was taken.
+    pub(super) async fn hand_in(&self, check: &str, status: Status, output: String) -> bool {
         let host = self.applied.lock().await.config.local.name.clone();
-        let id = CheckId::check(&host, config::STORE_CHECK);
+        let id = CheckId::check(&host, check);
         let result = PassiveResult { id, status, output, at: None, origin: Origin::Passive };
         let taken = self.checks.submit(result).await;
         if let Err(error) = &taken {
-            tracing::debug!(%error, "no check shows the store");
+            tracing::debug!(%error, check, "no check shows this");
         }
         taken.is_ok()
     }

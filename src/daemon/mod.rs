@@ -12,7 +12,7 @@
 //! | `site` | what is watched changes while the server runs |
 
 mod access;
-mod commands;
+mod handed;
 mod health;
 mod local;
 mod plugins;
@@ -27,9 +27,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use noroshi_alerts::Alerts;
-use noroshi_checks::{Checks, PassiveResult};
+use noroshi_checks::Checks;
 use noroshi_collector::{Collector, Ingest};
-use noroshi_model::{CheckId, Clock, GraphTemplate, Origin, Records, SeriesSource, Sink, Status};
+use noroshi_model::{Clock, GraphTemplate, Records, SeriesSource, Sink, Status};
 use noroshi_store::Store;
 use noroshi_web::people::{People, Role};
 use noroshi_web::{ConfigStatus, SiteStatus, WebDeps};
@@ -78,7 +78,7 @@ pub(crate) struct Daemon {
     status: watch::Sender<SiteStatus>,
     reload_asked: mpsc::Sender<()>,
     applied: Mutex<Applied>,
-    command_file: watch::Sender<Option<PathBuf>>,
+    handed_in: watch::Sender<config::HandedIn>,
     /// Held while a host is made known, until it has its checks.
     registering: Mutex<()>,
     /// Which checks wait for which plug-in of which host's agent.
@@ -239,7 +239,7 @@ impl Daemon {
             status,
             reload_asked,
             own_pages: OnceLock::new(),
-            command_file: watch::Sender::new(config.command_file.clone()),
+            handed_in: watch::Sender::new(config.handed_in.clone()),
             registering: Mutex::default(),
             plugin_checks: parking_lot::Mutex::default(),
             applied: Mutex::new(Applied { config, registered }),
@@ -272,10 +272,10 @@ impl Daemon {
             daemon.register_hosts(token).await;
             Ok(())
         });
-        let (checks, token) = (Arc::clone(&self.checks), stop.clone());
-        let path = self.command_file.subscribe();
+        handed::spawn(tasks, &self.checks, &self.handed_in, stop);
+        let (daemon, token) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move {
-            commands::serve(checks, path, token).await;
+            daemon.watch_handed_in(token).await;
             Ok(())
         });
         let (daemon, token) = (Arc::clone(self), stop.clone());
@@ -372,11 +372,7 @@ impl Daemon {
             if config.server.listen != applied.config.server.listen {
                 tracing::warn!("[server] listen needs a restart");
             }
-            self.command_file.send_if_modified(|path| {
-                let is_other = *path != config.command_file;
-                path.clone_from(&config.command_file);
-                is_other
-            });
+            self.handed_in.send_replace(config.handed_in.clone());
             applied.config = config;
         }
         self.apply_site().await;
@@ -392,23 +388,13 @@ impl Daemon {
                 status.config.loaded_at = now;
             }
         });
-        let host = self.applied.lock().await.config.local.name.clone();
         let (status, output) = if faults.is_empty() {
             (Status::Ok, "in force as written".to_owned())
         } else {
             let what = "the changed configuration is not in force: ";
             (Status::Warning, format!("{what}{}", faults.join("\n")))
         };
-        let result = PassiveResult {
-            id: CheckId::check(&host, config::CONFIGURATION_CHECK),
-            status,
-            output,
-            at: None,
-            origin: Origin::Passive,
-        };
-        if let Err(error) = self.checks.submit(result).await {
-            tracing::debug!(%error, "no check shows the configuration");
-        }
+        self.hand_in(config::CONFIGURATION_CHECK, status, output).await;
     }
 
     /// Closes the store: what is not yet on the disk goes there.

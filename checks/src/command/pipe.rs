@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Command;
 use crate::checks::Checks;
+use crate::handed::{Fate, Road};
 
 /// How long a line may be: a result with 64 KiB of output, and some more.
 const LINE_BYTES_MAX: usize = 72 * 1024;
@@ -47,12 +48,26 @@ pub async fn serve_commands(
         }
         match Command::parse(&text) {
             Ok(command) => {
-                if let Err(error) = checks.execute(command).await {
+                let is_result = matches!(command, Command::Submit(_));
+                let done = checks.execute(command).await;
+                if is_result {
+                    checks.note_handed(Road::CommandFile, &done);
+                }
+                if let Err(error) = done {
                     let error = noroshi_model::chain(&error);
                     tracing::warn!(command = text.trim_end(), error, "command not done");
                 }
             }
-            Err(error) => tracing::warn!(command = text.trim_end(), %error, "no command"),
+            Err(error) => {
+                tracing::warn!(command = text.trim_end(), %error, "no command");
+                let handed = checks.handed_in();
+                handed.note_refused(
+                    Road::CommandFile,
+                    Fate::Unreadable,
+                    error.to_string(),
+                    checks.now(),
+                );
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use noroshi_model::Status;
+
 use super::*;
 use crate::harness::House;
 use crate::{CheckSpec, HostSpec, PassiveProbe, Probe, Site};

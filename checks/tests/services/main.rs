@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod nsca;
 mod servers;
 
 use std::sync::Arc;

@@ -96,6 +96,7 @@ fn written(app: &App) -> String {
     programs(app, &mut page);
     alerts(app, &mut page);
     rooms::store(app, &mut page);
+    rooms::handed_in(app, &mut page);
     rooms::polls(app, &mut page);
     rooms::agents(app, &mut page);
     process(&mut page);

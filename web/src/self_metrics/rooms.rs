@@ -122,6 +122,16 @@ fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
+/// Writes what became of results whose senders hear no answer.
+pub(super) fn handed_in(app: &App, page: &mut Page) {
+    let name = "noroshi_handed_in_total";
+    let help = "Results by NSCA, command file and result files since the start, by their fate.";
+    page.metric(name, "counter", help);
+    for (road, fate, count) in app.deps.checks.handed_in().counts() {
+        page.sample(name, &[("road", road.as_str()), ("result", fate.as_str())], count as f64);
+    }
+}
+
 /// Writes how the polls go.
 pub(super) fn polls(app: &App, page: &mut Page) {
     let polls = app.deps.collector.status();
