@@ -339,6 +339,90 @@ fn a_killed_server_leaves_neither_spawner_nor_plugins_behind() {
     wait_until_gone(&pids);
 }
 
+#[test]
+fn an_agent_looks_at_processes_ports_and_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (open, name) = (folder.path().join("open"), "noroshi-far-away");
+    std::fs::create_dir(&open).unwrap();
+    let port = house::free_port();
+    let check = |name: &str, look: &str| {
+        format!(
+            "[check.{name}]\nhosts = [\"far\", \"localhost\"]\ninterval = \"1s\"\nretry = \"1s\"\n{look}\n"
+        )
+    };
+    let checks = |age: &str| {
+        [
+            check("sleepers", &format!("process = {{ name = {name:?}, min = 2 }}")),
+            check("port", &format!("port = {port}")),
+            check(
+                "backup",
+                &format!("file = {{ path = \"{}/*.gz\", age_critical = {age:?} }}", open.display()),
+            ),
+            check("passwd", "file = \"/etc/passwd\""),
+            "[host.far]\n".to_owned(),
+        ]
+        .concat()
+    };
+    let server = Server::start(Some(&checks("1h")));
+    let token = server.command_text(&["token", "create", "far", "--role", "agent"]);
+    let (token_file, config) = (folder.path().join("token"), folder.path().join("agent.toml"));
+    std::fs::write(&token_file, token).unwrap();
+    let said = format!(
+        "server = \"http://{}\"\ntoken_file = {token_file:?}\nhost = \"far\"\nstep = \"1s\"\nfiles = [{open:?}]\n",
+        server.address
+    );
+    std::fs::write(&config, said).unwrap();
+    let mut command = Command::new(program("noroshi-agent"));
+    command.arg("--config").arg(&config).stderr(std::process::Stdio::null());
+    let mut agent = house::Process::start("noroshi-agent", &mut command);
+
+    // Of both hosts: the one that an agent looks at, and the server's own.
+    let both = |check: &str, status: &str, output: &str| {
+        for host in ["far", "localhost"] {
+            let seen = wait_for(output, PATIENCE, || {
+                let seen = server.check(host, check);
+                (seen["status"] == status).then_some(seen)
+            });
+            assert_eq!(seen["output"], output, "{host}/{check}");
+        }
+    };
+    both("sleepers", "critical", &format!("no process {name}; at least 2 expected"));
+    both("port", "critical", &format!("nothing listens at TCP port {port}"));
+    let pattern = format!("{}/*.gz", open.display());
+    both("backup", "critical", &format!("nothing matches {pattern}; at least 1 expected"));
+    let refused = server.wait_for_check("far", "passwd", "unknown", "hard");
+    let expected = "the agent may not look at /etc/passwd: its config needs files = [\"/etc\"]";
+    assert_eq!(refused["output"], expected);
+    server.wait_for_check("localhost", "passwd", "ok", "hard");
+
+    let sleeper = folder.path().join(name);
+    std::fs::copy("/bin/sleep", &sleeper).unwrap();
+    let mut sleepers: Vec<_> =
+        (0..2).map(|_| house::Process::start(name, Command::new(&sleeper).arg("1000"))).collect();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let dump = std::fs::File::create(open.join("dump.gz")).unwrap();
+    for check in ["sleepers", "port", "backup"] {
+        server.wait_for_check("far", check, "ok", "hard");
+        server.wait_for_check("localhost", check, "ok", "hard");
+    }
+    both("port", "ok", &format!("TCP port {port} is listened to at 127.0.0.1"));
+    let counted = "noroshi_perfdata{instance=\"far\",check=\"sleepers\",label=\"processes\"}";
+    assert_eq!(server.wait_for_value(counted, |count| count > 0.0) as u32, 2);
+
+    // One ends, and the file is old; another limit is known to the agent by a reload.
+    sleepers.pop();
+    both("sleepers", "critical", &format!("1 process {name}; at least 2 expected"));
+    let old = std::time::SystemTime::now() - Duration::from_secs(2 * 86_400 + 60);
+    dump.set_modified(old).unwrap();
+    both("backup", "critical", &format!("{}/dump.gz is 2 d old, limit 1 h", open.display()));
+    server.write_config(&checks("3d"));
+    for host in ["far", "localhost"] {
+        server.wait_for_check(host, "backup", "ok", "hard");
+    }
+    drop(listener);
+    agent.kill();
+}
+
 /// Sends one result by the real `send_nsca`; tells whether it could.
 fn send_nsca(port: u16, config: &Path, result: &str) -> bool {
     let script = "printf '%s' \"$1\" | /usr/sbin/send_nsca -H 127.0.0.1 -p \"$2\" -c \"$3\"";

@@ -71,6 +71,9 @@ pub(crate) struct Options {
     pub(crate) ca: Option<PathBuf>,
     /// `"human"` or `"json"`
     pub(crate) log_format: Option<LogFormat>,
+    /// The folders in which the server may ask for files.
+    #[serde(default)]
+    pub(crate) files: Vec<PathBuf>,
     /// Plug-ins to run, by name.
     #[serde(default)]
     pub(crate) check: BTreeMap<String, RawPlugin>,
@@ -166,6 +169,7 @@ impl Options {
             spool_bytes_max: self.spool_bytes_max.or(other.spool_bytes_max),
             ca: self.ca.or(other.ca),
             log_format: self.log_format.or(other.log_format),
+            files: if self.files.is_empty() { other.files } else { self.files },
             check: if self.check.is_empty() { other.check } else { self.check },
         }
     }
@@ -196,6 +200,10 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
         file.host.as_deref().is_some_and(is_odd),
         "host must have a name without slash: it stands before the slash of HOST/CHECK",
     );
+    check(
+        file.files.iter().any(|folder| !folder.is_absolute()),
+        "files has folders from / on, such as [\"/var/backups\"]",
+    );
     let plugins = plugins(file.check, &mut problems);
     match (file.server, file.token_file) {
         (Some(server), Some(token_file)) if problems.is_empty() => Ok(Settings {
@@ -208,6 +216,7 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
             spool: file.spool,
             spool_bytes_max,
             roots,
+            folders: file.files,
             plugins,
         }),
         _ => Err(ConfigError::Bounds(Problems(problems))),

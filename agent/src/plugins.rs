@@ -1,14 +1,17 @@
 //! The plug-ins that this host's own config names: run at their intervals, and at once when the
-//! server asks for one by its name. The server never sends a command line.
+//! server asks for one by its name. The server never sends a command line. What it may send is a
+//! look: at processes, at ports, and at files in the folders that the config names.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use noroshi_checks::on_host::{Ground, HostLook, LookSpec};
 use noroshi_checks::plugin;
 use noroshi_model::frame::PluginResult;
 use noroshi_model::{Clock, Status};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +25,13 @@ const AT_ONCE: usize = 4;
 const CONFIRMATIONS: u32 = 3;
 /// From the first run of one plug-in to the first run of the next, so that not all begin at once.
 const SPREAD: Duration = Duration::from_millis(250);
+
+/// How many looks are taken of the server.
+const LOOKS_MAX: usize = 500;
+/// Shortest time from look to look.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// After which time a look counts as hung.
+const LOOK_MAX: Duration = Duration::from_secs(20);
 
 /// The series that tell the server which plug-ins there are.
 pub(crate) const PLUGINS: [Metric; 1] = [Metric::gauge(
@@ -45,6 +55,24 @@ pub struct PluginSpec {
     pub retry: Duration,
     /// When a run is given up.
     pub timeout: Duration,
+}
+
+/// What the server asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A run at once of what is named.
+    Run(Vec<String>),
+    /// To look at this from now on, and at nothing else that was asked for before.
+    Look(Vec<LookSpec>),
+}
+
+/// What all that runs shares.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) results: mpsc::Sender<Found>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// In which files may be looked at.
+    pub(crate) folders: Arc<[PathBuf]>,
 }
 
 /// A result on its way to the server.
@@ -78,41 +106,56 @@ pub(crate) async fn run_once(spec: &PluginSpec, clock: &dyn Clock) -> PluginResu
     }
 }
 
-/// Runs all until `stop`; `asked` brings the names that the server asks for.
+/// Runs all until `stop`; `asked` brings what the server asks for.
 pub(crate) async fn run(
     specs: Vec<PluginSpec>,
-    results: mpsc::Sender<Found>,
-    mut asked: mpsc::Receiver<Vec<String>>,
-    clock: Arc<dyn Clock>,
+    work: Work,
+    mut asked: mpsc::Receiver<Asked>,
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
-    let mut bells = HashMap::new();
-    let mut runs = JoinSet::new();
-    for (index, spec) in (0_u32..).zip(specs) {
-        let bell = Arc::new(Notify::new());
-        bells.insert(spec.name.clone(), Arc::clone(&bell));
-        let (slots, results, clock) = (Arc::clone(&slots), results.clone(), Arc::clone(&clock));
-        let first = Instant::now() + SPREAD * index;
-        runs.spawn(Repeating { spec, bell, slots, results, clock }.run(first));
-    }
-    drop(results);
+    let begin = |runs: &mut Runs, specs: Vec<Spec>| {
+        for (index, spec) in (0_u32..).zip(specs) {
+            let bell = Arc::new(Notify::new());
+            runs.bells.insert(spec.name.clone(), Arc::clone(&bell));
+            let (slots, work) = (Arc::clone(&slots), work.clone());
+            let first = Instant::now() + SPREAD * index;
+            runs.tasks.spawn(Repeating { spec, bell, slots, work, hung: None }.run(first));
+        }
+    };
+    let (mut plugins, mut looks) = (Runs::default(), Runs::default());
+    begin(&mut plugins, specs.into_iter().map(Spec::from).collect());
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            names = asked.recv() => match names {
-                Some(names) => ring(&bells, &names),
+            asked = asked.recv() => match asked {
+                Some(Asked::Run(names)) => ring(&[&plugins.bells, &looks.bells], &names),
+                Some(Asked::Look(list)) => {
+                    looks.tasks.shutdown().await;
+                    looks = Runs::default();
+                    begin(&mut looks, list.into_iter().take(LOOKS_MAX).map(Spec::from).collect());
+                }
                 None => break,
             },
         }
     }
     // What runs is ended with its whole process group.
-    runs.shutdown().await;
+    plugins.tasks.shutdown().await;
+    looks.tasks.shutdown().await;
 }
 
-fn ring(bells: &HashMap<String, Arc<Notify>>, names: &[String]) {
+/// What runs, and how each is asked for a run at once.
+#[derive(Default)]
+struct Runs {
+    bells: Bells,
+    tasks: JoinSet<()>,
+}
+
+type Bells = HashMap<String, Arc<Notify>>;
+
+fn ring(bells: &[&Bells], names: &[String]) {
     for name in names {
-        if let Some(bell) = bells.get(name) {
+        if let Some(bell) = bells.iter().find_map(|bells| bells.get(name)) {
             bell.notify_one();
         } else {
             tracing::warn!(name, "the server asks for a plug-in that the config has not");
@@ -120,17 +163,47 @@ fn ring(bells: &HashMap<String, Arc<Notify>>, names: &[String]) {
     }
 }
 
-/// One plug-in, again and again.
+/// What is done again and again.
+struct Spec {
+    name: String,
+    interval: Duration,
+    retry: Duration,
+    kind: Kind,
+}
+
+enum Kind {
+    Plugin(PluginSpec),
+    Look(HostLook),
+}
+
+impl From<PluginSpec> for Spec {
+    fn from(spec: PluginSpec) -> Self {
+        let (interval, retry) = (spec.interval, spec.retry);
+        Self { name: spec.name.clone(), interval, retry, kind: Kind::Plugin(spec) }
+    }
+}
+
+impl From<LookSpec> for Spec {
+    /// A server that asks too often is not served so.
+    fn from(spec: LookSpec) -> Self {
+        let at_least = |ms| Duration::from_millis(ms).max(LOOK_INTERVAL_MIN);
+        let (interval, retry) = (at_least(spec.interval_ms), at_least(spec.retry_ms));
+        Self { name: spec.name, interval, retry, kind: Kind::Look(spec.look) }
+    }
+}
+
+/// One plug-in or look, again and again.
 struct Repeating {
-    spec: PluginSpec,
+    spec: Spec,
     bell: Arc<Notify>,
     slots: Arc<Semaphore>,
-    results: mpsc::Sender<Found>,
-    clock: Arc<dyn Clock>,
+    work: Work,
+    /// A look that has not come back: no other is begun meanwhile.
+    hung: Option<oneshot::Receiver<(Status, String)>>,
 }
 
 impl Repeating {
-    async fn run(self, first: Instant) {
+    async fn run(mut self, first: Instant) {
         let mut due = first;
         let mut before: Option<Status> = None;
         let mut failures = 0;
@@ -139,17 +212,61 @@ impl Repeating {
                 () = sleep_until(due) => false,
                 () = self.bell.notified() => true,
             };
-            let Ok(permit) = self.slots.acquire().await else { return };
+            let slots = Arc::clone(&self.slots);
+            let Ok(permit) = slots.acquire().await else { return };
             let begun = Instant::now();
-            let result = run_once(&self.spec, &*self.clock).await;
+            let result = self.run_once().await;
             drop(permit);
             failures = if result.status == Status::Ok { 0 } else { failures + 1 };
             let is_new = (1..=CONFIRMATIONS).contains(&failures);
             due = begun + if is_new { self.spec.retry } else { self.spec.interval };
             let is_news = is_asked || is_new || before != Some(result.status);
             before = Some(result.status);
-            if self.results.send(Found { result, is_news }).await.is_err() {
+            if self.work.results.send(Found { result, is_news }).await.is_err() {
                 return;
+            }
+        }
+    }
+
+    async fn run_once(&mut self) -> PluginResult {
+        let look = match &self.spec.kind {
+            Kind::Plugin(spec) => return run_once(spec, &*self.work.clock).await,
+            Kind::Look(look) => look.clone(),
+        };
+        let begun = Instant::now();
+        let (status, output) = self.look(look).await;
+        PluginResult {
+            name: self.spec.name.clone(),
+            at: self.work.clock.now(),
+            run_time: begun.elapsed(),
+            status,
+            output,
+        }
+    }
+
+    /// Looks in a thread of its own: one that hangs must not keep the agent from its end.
+    async fn look(&mut self, look: HostLook) -> (Status, String) {
+        let unknown = |text: &str| (Status::Unknown, text.to_owned());
+        if let Some(hung) = &mut self.hung {
+            if matches!(hung.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+                return unknown("the look before has not come back: does a file system hang?");
+            }
+            self.hung = None;
+        }
+        let ground = Ground::here(Some(self.work.folders.to_vec()), self.work.clock.now());
+        let (done, mut seen) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("look".to_owned());
+        // Whoever waited may have given up.
+        let looking = move || drop(done.send(look.look(&ground)));
+        if let Err(error) = thread.spawn(looking) {
+            return unknown(&format!("cannot start a thread to look: {error}"));
+        }
+        match tokio::time::timeout(LOOK_MAX, &mut seen).await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(_)) => unknown("the look failed by a bug in the agent"),
+            Err(_) => {
+                self.hung = Some(seen);
+                unknown("the look takes too long: does a file system hang?")
             }
         }
     }
@@ -173,8 +290,39 @@ mod tests {
         }
     }
 
-    fn clock() -> Arc<dyn Clock> {
-        Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)))
+    fn work(results: mpsc::Sender<Found>) -> Work {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        Work { results, clock, folders: Arc::from([]) }
+    }
+
+    #[tokio::test]
+    async fn the_server_says_what_to_look_at_and_takes_it_back() {
+        let (results, mut found) = mpsc::channel(8);
+        let (ask, asked) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(Vec::new(), work(results), asked, stop.clone()));
+        let look = |name: &str, json: serde_json::Value| LookSpec {
+            name: name.to_owned(),
+            interval_ms: 3_600_000,
+            retry_ms: 3_600_000,
+            look: serde_json::from_value(json).unwrap(),
+        };
+        let file = look("a", serde_json::json!({"file": {"path": "/etc/passwd", "min": 1}}));
+        ask.send(Asked::Look(vec![file])).await.unwrap();
+        let seen = found.recv().await.unwrap().result;
+        assert_eq!((seen.name.as_str(), seen.status), ("a", Status::Unknown));
+        assert!(seen.output.contains(r#"its config needs files = ["/etc"]"#), "{}", seen.output);
+        // Another list takes the place of the first; a run is asked for by name.
+        let process = look("b", serde_json::json!({"process": {"name": "no such", "min": 2}}));
+        ask.send(Asked::Look(vec![process])).await.unwrap();
+        let seen = found.recv().await.unwrap().result;
+        assert_eq!((seen.name.as_str(), seen.status), ("b", Status::Critical));
+        assert!(seen.output.starts_with("no process no such; at least 2 expected"));
+        ask.send(Asked::Run(vec!["a".to_owned(), "b".to_owned()])).await.unwrap();
+        assert_eq!(found.recv().await.unwrap().result.name, "b");
+        assert!(found.is_empty());
+        stop.cancel();
+        running.await.unwrap();
     }
 
     #[tokio::test]
@@ -183,14 +331,14 @@ mod tests {
         let (ask, asked) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let specs = vec![spec("raid", "echo degraded; exit 2")];
-        let running = tokio::spawn(run(specs, results, asked, clock(), stop.clone()));
+        let running = tokio::spawn(run(specs, work(results), asked, stop.clone()));
         for _ in 0..4 {
             let found = found.recv().await.unwrap();
             assert_eq!(found.result.status, Status::Critical);
             assert_eq!(found.result.output, "degraded\n");
         }
         // Nothing more for an hour, unless the server asks; by name only.
-        ask.send(vec!["rm -rf /".to_owned(), "raid".to_owned()]).await.unwrap();
+        ask.send(Asked::Run(vec!["rm -rf /".to_owned(), "raid".to_owned()])).await.unwrap();
         assert!(found.recv().await.unwrap().is_news);
         assert!(found.is_empty());
         stop.cancel();
@@ -203,7 +351,7 @@ mod tests {
         let (_ask, asked) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let fine = PluginSpec { interval: Duration::from_millis(30), ..spec("fine", "echo OK") };
-        let running = tokio::spawn(run(vec![fine], results, asked, clock(), stop.clone()));
+        let running = tokio::spawn(run(vec![fine], work(results), asked, stop.clone()));
         let news: Vec<bool> = [found.recv().await, found.recv().await, found.recv().await]
             .map(|found| found.unwrap().is_news)
             .to_vec();
@@ -221,7 +369,7 @@ mod tests {
         let mark = folder.path().join("runs");
         let script = format!("echo > {}; sleep 600", mark.display());
         let running =
-            tokio::spawn(run(vec![spec("slow", &script)], results, asked, clock(), stop.clone()));
+            tokio::spawn(run(vec![spec("slow", &script)], work(results), asked, stop.clone()));
         while !mark.exists() {
             tokio::task::yield_now().await;
         }

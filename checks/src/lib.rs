@@ -87,6 +87,7 @@ mod harness;
 mod log;
 mod macros;
 mod mark;
+pub mod on_host;
 mod period;
 pub mod plugin;
 mod probe;

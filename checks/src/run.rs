@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::action::{ActionError, PassiveResult};
 use crate::board::{Board, Job};
 use crate::checks::Deps;
+use crate::on_host::{Looking, look_here};
 use crate::plugin::{OUTPUT_BYTES_MAX, Plugins, understand_passive};
 use crate::probe::{
     Finding, NrpeTls, Probe, cluster, dns, http, icmp, look_agent, look_passive, look_plugin, nrpe,
@@ -59,6 +60,7 @@ struct Tools {
     messages: mpsc::Sender<Message>,
     pingers: icmp::Pingers,
     nrpe_versions: nrpe::Versions,
+    looking: Looking,
     plugins: Arc<Plugins>,
     expressions: Arc<Semaphore>,
 }
@@ -73,6 +75,7 @@ impl Runner {
             messages: self.messages,
             pingers: icmp::Pingers::new(),
             nrpe_versions: nrpe::Versions::default(),
+            looking: Looking::default(),
             plugins: self.plugins,
             expressions: Arc::new(Semaphore::new(EXPRESSIONS_MAX)),
         });
@@ -172,6 +175,7 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
             Probe::Tls(probe) => tls::look(probe, &job.macros, now).await,
             Probe::Nrpe(probe) => nrpe::look(probe, &job.macros, &tools.nrpe_versions).await,
             Probe::Ntp(probe) => ntp::look(probe, &job.macros, now).await,
+            Probe::OnHost(look) => look_here(look, &tools.looking, now).await,
         }
     };
     if matches!(&*job.probe, Probe::Plugin(_)) {

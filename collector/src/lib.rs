@@ -36,7 +36,7 @@ mod schedule;
 pub use collector::{Applied, Collector, PollStatus};
 pub use config::{Password, PollTargets};
 pub use ingest::{
-    AgentIdentity, AgentView, HostResults, HostSeen, Ingest, IngestError, Limits, Receipt,
+    AgentIdentity, AgentView, HostResults, HostSeen, Ingest, IngestError, Limits, Looks, Receipt,
 };
 pub use poll::{PollFailure, PollSpec, Target, poll_once};
 pub use registry::{DefaultCheck, PollerInfo, registry};

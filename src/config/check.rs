@@ -47,7 +47,7 @@ impl Faults<'_> {
 type Kind = (&'static str, fn(&RawCheck) -> bool);
 
 /// The keys that say how to look, and whether a table has each: a check has exactly one.
-pub(super) const PROBE_KINDS: [Kind; 21] = [
+pub(super) const PROBE_KINDS: [Kind; 24] = [
     ("command", |raw| raw.command.is_some()),
     ("expr", |raw| raw.expr.is_some()),
     ("http", |raw| raw.http.is_some()),
@@ -67,6 +67,9 @@ pub(super) const PROBE_KINDS: [Kind; 21] = [
     ("mysql", |raw| raw.mysql.is_some()),
     ("postgresql", |raw| raw.postgresql.is_some()),
     ("agent", |raw| raw.agent.is_some()),
+    ("process", |raw| raw.process.is_some()),
+    ("port", |raw| raw.port.is_some()),
+    ("file", |raw| raw.file.is_some()),
     ("cluster", |raw| raw.cluster.is_some()),
     ("heartbeat", |raw| raw.heartbeat.is_some()),
 ];

@@ -17,7 +17,21 @@ const FRESHNESS_MIN: Duration = Duration::from_mins(2);
 /// Makes the probe of `agent = "..."`. How old a result may be is known with the agent's interval.
 pub(super) fn probe(plugin: &str) -> Probe {
     let freshness = freshness(Timing::default().interval);
-    Probe::Agent(AgentProbe { plugin: plugin.to_owned(), freshness })
+    Probe::Agent(AgentProbe { plugin: plugin.to_owned(), freshness, look: None })
+}
+
+/// How results of looks are named, before the name of the check: no plug-in is named so.
+const LOOK: &str = "noroshi:";
+
+/// Lets a host's agent look at what stands on the host.
+pub(super) fn let_agent_look(check: &mut CheckSpec) {
+    let Probe::OnHost(look) = &check.probe else { return };
+    let name = check.id.check.as_deref().unwrap_or_default();
+    check.probe = Probe::Agent(AgentProbe {
+        plugin: format!("{LOOK}{name}"),
+        freshness: freshness(check.timing.interval),
+        look: Some(look.clone()),
+    });
 }
 
 fn freshness(interval: Duration) -> Duration {
@@ -34,6 +48,9 @@ pub(super) fn tie(
     let mut tied = BTreeSet::new();
     for check in checks.values_mut() {
         let Probe::Agent(probe) = &mut check.probe else { continue };
+        if probe.look.is_some() {
+            continue;
+        }
         tied.insert(probe.plugin.clone());
         let interval = agent.plugins.get(&probe.plugin).copied();
         // The check's own interval counts until the agent has told.
@@ -48,7 +65,7 @@ pub(super) fn tie(
             continue;
         }
         let freshness = freshness(*interval);
-        let probe = Probe::Agent(AgentProbe { plugin: plugin.clone(), freshness });
+        let probe = Probe::Agent(AgentProbe { plugin: plugin.clone(), freshness, look: None });
         let mut check = CheckSpec::new(CheckId::check(&agent.name, plugin), probe);
         check.timing.interval = *interval;
         checks.insert(plugin.clone(), check);

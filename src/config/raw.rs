@@ -14,7 +14,10 @@ use serde_spanned::Spanned;
 
 use super::handed::{RawCommandFile, RawNsca, RawResultFiles};
 use super::handler::RawHandler;
-use super::probe::{RawCluster, RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said};
+use super::probe::{
+    RawCluster, RawDns, RawFile, RawHttp, RawNtp, RawPing, RawPort, RawProcess, RawService, RawTls,
+    Said,
+};
 use super::remote::RawNrpe;
 use super::spawner::RawPlugins;
 
@@ -249,6 +252,10 @@ pub(crate) struct RawCheck {
     pub(crate) dns: Said<RawDns>,
     pub(crate) tls: Said<RawTls>,
     pub(crate) ntp: Said<RawNtp>,
+    /// Looked at on the host itself, by its agent.
+    pub(crate) process: Said<RawProcess>,
+    pub(crate) port: Said<RawPort>,
+    pub(crate) file: Said<RawFile>,
     /// How many of several checks or hosts are OK.
     pub(crate) cluster: Option<Spanned<RawCluster>>,
     /// Something calls in: critical when it is silent for this long.

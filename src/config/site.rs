@@ -93,7 +93,10 @@ impl Config {
             Alive::Unsaid | Alive::None => {}
         }
         let mut checks: BTreeMap<String, CheckSpec> = BTreeMap::new();
-        let mut keep = |check: CheckSpec| {
+        let mut keep = |mut check: CheckSpec| {
+            if !is_local {
+                plugins::let_agent_look(&mut check);
+            }
             let name = check.id.check.as_deref().unwrap_or_default().to_owned();
             checks.insert(name, check);
         };

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use noroshi_checks::{PassiveResult, Probe};
-use noroshi_collector::HostResults;
+use noroshi_checks::on_host::LookSpec;
+use noroshi_checks::{AgentProbe, PassiveResult, Probe};
+use noroshi_collector::{HostResults, Looks};
 use noroshi_model::frame::PluginResult;
 use noroshi_model::{CheckId, Origin};
 use tokio::sync::broadcast;
@@ -30,6 +32,25 @@ pub(super) fn checks_by_plugin(site: &noroshi_checks::Site) -> ByPlugin {
         }
     }
     by_plugin
+}
+
+/// Collects what the agents are to look at.
+pub(super) fn looks_by_host(site: &noroshi_checks::Site) -> HashMap<String, Looks> {
+    let mut by_host: HashMap<String, Vec<LookSpec>> = HashMap::new();
+    for check in &site.checks {
+        let Probe::Agent(AgentProbe { plugin, look: Some(look), .. }) = &check.probe else {
+            continue;
+        };
+        let ms = |span: Duration| span.as_millis() as u64;
+        by_host.entry(check.id.host.to_string()).or_default().push(LookSpec {
+            name: plugin.clone(),
+            interval_ms: ms(check.timing.interval),
+            retry_ms: ms(check.timing.retry_interval),
+            look: look.clone(),
+        });
+    }
+    let list = |list: Vec<LookSpec>| serde_json::to_value(list).unwrap_or_default();
+    by_host.into_iter().map(|(host, looks)| (host, Looks::new(list(looks)))).collect()
 }
 
 impl Daemon {

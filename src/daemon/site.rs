@@ -113,6 +113,7 @@ impl Daemon {
         }
         let known: HashSet<CheckId> = ids(&site.checks).collect();
         *self.plugin_checks.lock() = plugins::checks_by_plugin(&site.checks);
+        self.ingest.set_looks(plugins::looks_by_host(&site.checks));
         let checks = self.checks.apply(site.checks);
         let polls = self.collector.apply(site.polls);
         match self.alerts.retain(move |id| known.contains(id)).await {

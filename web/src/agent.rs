@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use noroshi_collector::{AgentIdentity, IngestError};
@@ -34,11 +34,16 @@ async fn frames(
     State(app): State<Arc<App>>,
     Extension(identity): Extension<Identity>,
     ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::TooLarge(error.body_text()))?;
-    let agent =
-        AgentIdentity { token: identity.name, address: peer.ip().to_canonical().to_string() };
+    let looks = headers.get("noroshi-looks").and_then(|version| version.to_str().ok());
+    let agent = AgentIdentity {
+        token: identity.name,
+        address: peer.ip().to_canonical().to_string(),
+        looks_version: looks.unwrap_or_default().to_owned(),
+    };
     match app.deps.ingest.accept(&agent, &body).await {
         Ok(receipt) => Ok(Json(receipt).into_response()),
         Err(error) => Ok(refused(&agent, &error)),

@@ -11,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use noroshi_checks::on_host::LookSpec;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -35,7 +36,7 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Largest answer that is read, in bytes; the server's own have less than 1 KiB.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// Longest text of an answer that goes into the log.
 const MESSAGE_CHARACTERS_MAX: usize = 200;
@@ -52,7 +53,12 @@ pub(crate) struct Client {
     authorization: Authorization,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     connection: Option<Connection>,
+    /// Which list of looks is in force; empty: none.
+    looks_version: String,
 }
+
+/// Tells the server which list of looks the agent has.
+const LOOKS_HEADER: &str = "noroshi-looks";
 
 /// The header with the token; never shown.
 struct Authorization(hyper::header::HeaderValue);
@@ -64,7 +70,7 @@ struct Connection {
 }
 
 /// What the server says it did with the samples of a body.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Receipt {
     pub(crate) accepted: u64,
@@ -73,6 +79,16 @@ pub(crate) struct Receipt {
     pub(crate) over_budget: u64,
     /// Plug-ins of this host's config that somebody wants to be run at once, by name.
     pub(crate) run: Vec<String>,
+    /// What the server wants to be looked at, when it is other than what the request told.
+    pub(crate) looks: Option<Looks>,
+}
+
+/// What the server wants to be looked at on this host.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Looks {
+    /// Told with each request, so that the server sees which list is in force.
+    pub(crate) version: String,
+    pub(crate) list: Vec<LookSpec>,
 }
 
 /// Why a client cannot be made: the operator has to change something.
@@ -188,7 +204,13 @@ impl Client {
             None
         };
         let token_file = settings.token_file.clone();
-        Ok(Self { target, token_file, authorization, tls, connection: None })
+        let looks_version = String::new();
+        Ok(Self { target, token_file, authorization, tls, connection: None, looks_version })
+    }
+
+    /// Takes note of the list of looks that is in force: each request tells it.
+    pub(crate) fn has_looks(&mut self, version: String) {
+        self.looks_version = version;
     }
 
     /// Sends a body and returns the receipt.
@@ -244,6 +266,9 @@ impl Client {
         headers.insert(USER_AGENT, text(USER_AGENT_TEXT));
         headers.insert(CONTENT_TYPE, text("application/vnd.noroshi.frames"));
         headers.insert(AUTHORIZATION, self.authorization.0.clone());
+        if let Ok(version) = self.looks_version.parse() {
+            headers.insert(LOOKS_HEADER, version);
+        }
         request
     }
 

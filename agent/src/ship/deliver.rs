@@ -12,9 +12,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::backoff::{Backoff, jitter};
-use super::client::{Client, Receipt, SendError};
+use super::client::{Client, Looks, Receipt, SendError};
 use super::counters::{Counters, DropReason, FailureKind};
 use super::queue::{Parcel, Queue};
+use crate::plugins::Asked;
 
 /// Most bytes of compressed frames in one body, but for a single frame that has more. A second on a
 /// slow line; a failure repeats no more than this, and no more than a few of it are in memory.
@@ -40,8 +41,8 @@ pub(crate) struct Delivery {
     frames_max: usize,
     /// What the last attempt failed of: told once, not at each attempt.
     failing: Option<FailureKind>,
-    /// Where the names go that the server asks for.
-    ask: mpsc::Sender<Vec<String>>,
+    /// Where it goes what the server asks for.
+    ask: mpsc::Sender<Asked>,
 }
 
 /// A body on its way; gives back the client, what was sent, and what became of it.
@@ -60,7 +61,7 @@ impl Delivery {
         queue: Queue,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
-        ask: mpsc::Sender<Vec<String>>,
+        ask: mpsc::Sender<Asked>,
     ) -> Self {
         Self {
             client: Some(client),
@@ -160,8 +161,15 @@ impl Delivery {
         if self.failing.take().is_some() {
             tracing::info!(waiting_frames = self.queue.frames(), "the server takes readings again");
         }
-        let Receipt { accepted, too_old, in_future, over_budget, run } = receipt;
-        if !run.is_empty() && self.ask.try_send(run).is_err() {
+        let Receipt { accepted, too_old, in_future, over_budget, run, looks } = receipt;
+        if let (Some(Looks { version, list }), Some(client)) = (looks, &mut self.client) {
+            tracing::debug!(version, count = list.len(), "the server says what to look at");
+            // What is not taken now is told again with the next answer.
+            if self.ask.try_send(Asked::Look(list)).is_ok() {
+                client.has_looks(version);
+            }
+        }
+        if !run.is_empty() && self.ask.try_send(Asked::Run(run)).is_err() {
             tracing::debug!("the server asks for more than can be run");
         }
         let frames = parcel.frames.len();

@@ -62,6 +62,8 @@ pub struct Settings {
     pub spool_bytes_max: u64,
     /// Where to read.
     pub roots: Roots,
+    /// The folders in which the server may ask for files; it may ask for processes and ports.
+    pub folders: Vec<PathBuf>,
     /// What to run besides.
     pub plugins: Vec<PluginSpec>,
 }
@@ -106,7 +108,9 @@ pub async fn run(
     let (results, found) = mpsc::channel(RESULTS_IN_CHANNEL);
     let (ask, asked) = mpsc::channel(ASKED_IN_CHANNEL);
     let measuring = Measuring::new(&settings, Arc::clone(&clock), Arc::clone(&counters));
-    let plugins = plugins::run(settings.plugins, results, asked, Arc::clone(&clock), stop.clone());
+    let work =
+        plugins::Work { results, clock: Arc::clone(&clock), folders: settings.folders.into() };
+    let plugins = plugins::run(settings.plugins, work, asked, stop.clone());
     let delivery = Delivery::new(client, queue, clock, counters, ask);
     // When `stop` ends the reading, its end of the channel closes, and that ends the delivery.
     tokio::join!(measuring.run(frames, found, stop), delivery.run(arriving), plugins);

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use noroshi_model::Status;
 
+use crate::on_host::HostLook;
+
 pub use cluster::{ClusterLimit, ClusterProbe, ClusterSelect};
 pub(crate) use cluster::{Counted, Member};
 pub use connect::Family;
@@ -55,6 +57,8 @@ pub enum Probe {
     Nrpe(Box<NrpeProbe>),
     /// Waits for the results of a plug-in that the host's agent runs.
     Agent(AgentProbe),
+    /// Looks at processes, ports or files of the machine that the server runs on.
+    OnHost(HostLook),
     /// Counts how many of several checks or hosts are OK.
     Cluster(Box<ClusterProbe>),
     /// Waits for results from outside.
@@ -79,7 +83,8 @@ impl Probe {
     /// Tells whether UNKNOWN means that the server itself could not look: no right to open a
     /// socket, a URL that is none. Plug-ins and expressions mean something else by it.
     pub(crate) fn is_own_fault(&self) -> bool {
-        let is_of_others = matches!(self, Self::Plugin(_) | Self::Expression(_) | Self::Nrpe(_));
+        let is_of_others =
+            matches!(self, Self::Plugin(_) | Self::Expression(_) | Self::Nrpe(_) | Self::OnHost(_));
         self.is_active() && !is_of_others
     }
 
@@ -100,9 +105,11 @@ impl Probe {
                 let own = [probe.address.as_str(), &probe.command];
                 own.into_iter().chain(probe.arguments.iter().map(String::as_str)).collect()
             }
-            Self::Expression(_) | Self::Cluster(_) | Self::Agent(_) | Self::Passive(_) => {
-                Vec::new()
-            }
+            Self::Expression(_)
+            | Self::Cluster(_)
+            | Self::Agent(_)
+            | Self::OnHost(_)
+            | Self::Passive(_) => Vec::new(),
         }
     }
 
@@ -118,7 +125,9 @@ impl Probe {
             Self::Tls(_) => "tls",
             Self::Ntp(_) => "ntp",
             Self::Nrpe(_) => "nrpe",
+            Self::Agent(agent) if agent.look.is_some() => "on_host",
             Self::Agent(_) => "agent",
+            Self::OnHost(_) => "on_host",
             Self::Cluster(_) => "cluster",
             Self::Passive(passive) if passive.is_heartbeat => "heartbeat",
             Self::Passive(_) => "passive",
@@ -355,13 +364,15 @@ impl NrpeProbe {
     pub const PORT: u16 = 5666;
 }
 
-/// A plug-in that the host's agent runs, because its own config names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the host's agent runs or looks at.
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgentProbe {
-    /// Its name in the agent's config.
+    /// Its name in the agent's config, or the name of the look.
     pub plugin: String,
     /// After this time without a result the check is unknown.
     pub freshness: Duration,
+    /// What the agent is told to look at; `None`: a plug-in that its own config names.
+    pub look: Option<HostLook>,
 }
 
 /// Results from outside.

@@ -25,6 +25,15 @@ pub(crate) fn look(probe: &PassiveProbe, heard: Option<Timestamp>, now: Timestam
 pub(crate) fn look_agent(probe: &AgentProbe, last: Option<Timestamp>, now: Timestamp) -> Finding {
     let plugin = &probe.plugin;
     Finding::unknown(match last {
+        _ if probe.look.is_some() => match last {
+            Some(last) => {
+                let span = format_duration(now.since(last));
+                format!("the host's agent has not told for {span}")
+            }
+            None => "the host's agent has not told: does a noroshi-agent that can look at \
+                     processes, ports and files report from there?"
+                .to_owned(),
+        },
         Some(last) => {
             let span = format_duration(now.since(last));
             format!("the agent sent no result of `{plugin}` for {span}")

@@ -4,6 +4,7 @@ mod agents;
 mod plugins;
 mod unpack;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -19,7 +20,7 @@ use plugins::Plugins;
 use unpack::{Read, Unpacker};
 
 pub use agents::{AgentView, HostSeen};
-pub use plugins::HostResults;
+pub use plugins::{HostResults, Looks};
 
 /// How many sightings wait for whoever listens. Full: the oldest is dropped; the host is seen
 /// again after the next restart of its agent at the latest.
@@ -36,6 +37,8 @@ pub struct AgentIdentity {
     pub token: String,
     /// The address that the request came from; empty when not known.
     pub address: String,
+    /// Which list of looks it says that it has; empty: none.
+    pub looks_version: String,
 }
 
 /// What is taken from agents.
@@ -82,6 +85,9 @@ pub struct Receipt {
     /// Names of plug-ins of the agent's config that it is asked to run at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub run: Vec<String>,
+    /// What the agent is to look at, when that is other than what it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looks: Option<Arc<Looks>>,
 }
 
 impl Receipt {
@@ -251,7 +257,10 @@ impl Ingest {
         if let Some(error) = failed {
             return Err(error);
         }
-        receipt.run = asked_of.map_or_else(Vec::new, |host| self.plugins.take_asked(&host));
+        if let Some(host) = asked_of {
+            receipt.run = self.plugins.take_asked(&host);
+            receipt.looks = self.plugins.looks(&host, &agent.looks_version);
+        }
         Ok(receipt)
     }
 
@@ -283,6 +292,12 @@ impl Ingest {
     /// next. It runs what its own config names so, and nothing else.
     pub fn ask(&self, host: &str, plugin: &str) {
         self.plugins.ask(host, plugin);
+    }
+
+    /// Says what the agents of hosts are to look at: all that there is, by host. They are told
+    /// with the answers to what they send next.
+    pub fn set_looks(&self, looks: HashMap<String, Looks>) {
+        self.plugins.set_looks(looks);
     }
 
     /// Returns the agents that have reported since the start, ordered by host.

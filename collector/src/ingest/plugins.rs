@@ -1,9 +1,12 @@
 //! Plug-ins that agents run: their results go on to the checks, requests for runs go back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use noroshi_model::frame::PluginResult;
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many frames' results wait for the checks. Full: the agents wait for their answers.
@@ -27,6 +30,25 @@ pub struct HostResults {
 pub(super) struct Plugins {
     receiver: Mutex<Option<mpsc::Sender<HostResults>>>,
     asked: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    looks: Mutex<HashMap<String, Arc<Looks>>>,
+}
+
+/// What an agent is to look at, besides what its own config names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Looks {
+    /// Tells this list from any other; the agent repeats it.
+    pub version: String,
+    /// The looks, in the form that agents read; see `agent/PROTOCOL.md`.
+    pub list: serde_json::Value,
+}
+
+impl Looks {
+    /// Makes a list.
+    pub fn new(list: serde_json::Value) -> Self {
+        let mut hasher = DefaultHasher::new();
+        list.to_string().hash(&mut hasher);
+        Self { version: format!("{:016x}", hasher.finish()), list }
+    }
 }
 
 impl Plugins {
@@ -58,6 +80,21 @@ impl Plugins {
         let of_host = asked.entry(host.to_owned()).or_default();
         if of_host.len() < ASKED_MAX {
             of_host.insert(plugin.to_owned());
+        }
+    }
+
+    pub(super) fn set_looks(&self, looks: HashMap<String, Looks>) {
+        let looks = looks.into_iter().map(|(host, looks)| (host, Arc::new(looks)));
+        *self.looks.lock() = looks.collect();
+    }
+
+    /// Returns what an agent is to look at, unless it has that list; no list is the empty version.
+    pub(super) fn looks(&self, host: &str, version: &str) -> Option<Arc<Looks>> {
+        let looks = self.looks.lock().get(host).cloned();
+        match looks {
+            Some(looks) => (looks.version != version).then_some(looks),
+            None if version.is_empty() => None,
+            None => Some(Arc::new(Looks { list: serde_json::json!([]), ..Looks::default() })),
         }
     }
 

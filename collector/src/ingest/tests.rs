@@ -40,7 +40,11 @@ struct Stage {
 fn stage(limits: Limits) -> Stage {
     let (shelf, clock) = (Arc::new(Shelf::default()), Arc::new(ManualClock::new(NOW)));
     let ingest = Ingest::with_limits(clock.clone(), shelf.clone(), limits);
-    let agent = AgentIdentity { token: "agents".to_owned(), address: "192.0.2.7".to_owned() };
+    let agent = AgentIdentity {
+        token: "agents".to_owned(),
+        address: "192.0.2.7".to_owned(),
+        looks_version: String::new(),
+    };
     Stage { shelf, clock, ingest, agent }
 }
 

@@ -5,10 +5,12 @@
 //! | `table` | the tables as they are written |
 //! | `cluster` | N of M members |
 //! | `http` | what an HTTP check asks and wants |
+//! | `on_host` | processes, ports and files of the host |
 //! | `service` | TCP, and the services that speak over it |
 
 pub(super) mod cluster;
 mod http;
+mod on_host;
 mod service;
 mod table;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use serde_spanned::Spanned;
 
 use super::check::Faults;
 use super::raw::{Humane, RawCheck};
+pub(crate) use on_host::{RawFile, RawPort, RawProcess};
 pub(crate) use table::{
     Brief, RawCluster, RawDns, RawHttp, RawNtp, RawPing, RawService, RawTls, Said,
 };
@@ -48,6 +51,9 @@ pub(super) fn native(faults: &mut Faults<'_>, raw: &RawCheck) -> Option<Probe> {
     }
     if let Some(said) = &raw.ntp {
         return ntp(faults, said);
+    }
+    if raw.process.is_some() || raw.port.is_some() || raw.file.is_some() {
+        return on_host::on_host(faults, raw);
     }
     service::service(faults, raw)
 }
