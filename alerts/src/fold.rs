@@ -21,7 +21,9 @@ pub(crate) fn fold(memory: &mut Memory, event: &Event) {
         }
         EventBody::FlappingStarted { .. } => memory.is_flapping = true,
         EventBody::FlappingStopped { .. } => memory.is_flapping = false,
-        EventBody::HandlerRan { .. } | EventBody::Commented { .. } => {}
+        EventBody::HandlerRan { .. }
+        | EventBody::Configured { .. }
+        | EventBody::Commented { .. } => {}
     }
 }
 

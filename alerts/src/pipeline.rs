@@ -323,7 +323,7 @@ fn trigger(body: &EventBody) -> Option<Trigger> {
         EventBody::FlappingStarted { .. } => Trigger::Untold("flapping began"),
         EventBody::Commented { .. } => Trigger::Untold("comment"),
         // A line each would stand between the decisions about the change that it belongs to.
-        EventBody::HandlerRan { .. } => return None,
+        EventBody::HandlerRan { .. } | EventBody::Configured { .. } => return None,
     })
 }
 

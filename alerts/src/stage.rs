@@ -23,9 +23,10 @@ type SubjectStage = fn(&Case<'_>) -> Verdict;
 type ContactStage = fn(&Case<'_>, &Person<'_>) -> Verdict;
 
 /// The stages that look at the subject: the first that stops ends the decision.
-pub(crate) const SUBJECT_STAGES: [(&str, SubjectStage); 6] = [
+pub(crate) const SUBJECT_STAGES: [(&str, SubjectStage); 7] = [
     ("kind", kind),
     ("hard", hard),
+    ("notify", notify),
     ("acknowledged", acknowledged),
     ("downtime", downtime),
     ("flapping", flapping),
@@ -194,6 +195,17 @@ fn hard(case: &Case<'_>) -> Verdict {
             None => stop("no confirmed state is known"),
             Some(status) => pass(format!("confirmed: {status}")),
         },
+    }
+}
+
+/// Whoever was told of a problem before this was said hears of its end all the same.
+fn notify(case: &Case<'_>) -> Verdict {
+    if case.is_over() {
+        pass("it is over")
+    } else if case.memory.last.as_ref().is_some_and(|last| last.change.subject.is_quiet) {
+        stop("nobody is told of it: notify = false")
+    } else {
+        pass("it is told")
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_expr::{Engine, EngineLimits};
-use noroshi_model::{CheckId, Clock, Event, Records, SeriesSource, Sink, Timestamp};
+use noroshi_model::{CheckId, Clock, Event, EventBody, Records, SeriesSource, Sink, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -350,6 +350,16 @@ impl Checks {
     pub async fn comment(&self, id: &CheckId, author: &str, text: &str) -> Result<(), ActionError> {
         let (id, author, text) = (id.clone(), author.to_owned(), text.to_owned());
         self.act(move |board, now, _| board.comment(&id, author, text, now)).await
+    }
+
+    /// Logs what was done elsewhere about a host or check, which may be gone already.
+    pub async fn note(&self, id: &CheckId, body: EventBody) -> Result<(), ActionError> {
+        let id = id.clone();
+        self.act(move |board, now, _| {
+            board.log(&id, body, now);
+            Ok(())
+        })
+        .await
     }
 
     /// Lets the writer do something to the board. Ready when what it did is durable.

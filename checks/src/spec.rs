@@ -44,6 +44,8 @@ pub struct HostSpec {
     pub labels: BTreeMap<String, String>,
     /// Contacts of the host, and of its checks that name none.
     pub contacts: Vec<String>,
+    /// Whether nobody is told of it, nor of its checks that do not say.
+    pub is_quiet: bool,
     /// What to do when it is down.
     pub notes: String,
     /// Where more is written; empty when nowhere.
@@ -87,6 +89,8 @@ pub struct CheckSpec {
     pub is_volatile: bool,
     /// Contacts; empty: the host's.
     pub contacts: Vec<String>,
+    /// Whether nobody is told of it; `None`: as for its host.
+    pub is_quiet: Option<bool>,
     /// What to do when it fails.
     pub notes: String,
     /// Where more is written; empty when nowhere.
@@ -115,6 +119,7 @@ impl CheckSpec {
             depends: Vec::new(),
             is_volatile: false,
             contacts: Vec::new(),
+            is_quiet: None,
             notes: String::new(),
             notes_url: String::new(),
             labels: BTreeMap::new(),

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 /// A check, or a host's own state, at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "marks that hold each for itself")]
 pub struct CheckView {
     /// The host's name.
     pub host: String,
@@ -51,6 +52,8 @@ pub struct CheckView {
     pub is_flapping: bool,
     /// Weighted share of changes among the last 20, 0 to 100.
     pub flapping_percent: f64,
+    /// Whether nobody is told of its problems (`notify = false`).
+    pub is_quiet: bool,
     /// Hosts that are not up and through which it is reached, nearest first.
     pub blocked_by: Vec<String>,
     /// Kind of probe: `plugin`, `expression`, `http`, ..., `none`.

@@ -143,6 +143,13 @@ pub enum EventBody {
         /// Whether that was confirmed.
         state_type: StateType,
     },
+    /// Somebody added, changed or removed the host in the UI, by the API or on the command line.
+    Configured {
+        /// Who.
+        author: String,
+        /// What they did.
+        change: ConfigChange,
+    },
     /// Somebody said something.
     Commented {
         /// Who.
@@ -157,6 +164,18 @@ impl EventBody {
     pub fn is_of_downtime(&self) -> bool {
         matches!(self, Self::DowntimeStarted { .. } | Self::DowntimeEnded { .. })
     }
+}
+
+/// What somebody did to a host of the server's own file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigChange {
+    /// It is new.
+    Added,
+    /// It has other keys than before.
+    Changed,
+    /// It is gone.
+    Removed,
 }
 
 /// Why a state change was logged.
@@ -238,6 +257,9 @@ pub struct Subject {
     pub labels: BTreeMap<String, String>,
     /// Contacts named by the check or its host; empty: the routes decide alone.
     pub contacts: Vec<String>,
+    /// Whether nobody is to be told of its problems. Left out by earlier versions.
+    #[serde(default)]
+    pub is_quiet: bool,
     /// What to do, for whoever is woken.
     pub notes: String,
     /// Where more is written; empty when nowhere.

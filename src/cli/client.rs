@@ -91,6 +91,11 @@ impl Client {
         self.json(&self.send(Method::POST, path, Some(body.to_string()))?)
     }
 
+    /// Puts a JSON document in the place of what is there and reads the answer.
+    pub(super) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.json(&self.send(Method::PUT, path, Some(body.to_string()))?)
+    }
+
     /// Sends a JSON document that sets long work going, and waits for its end.
     pub(super) fn write_patiently(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.json(&self.send_within(TIMEOUT_OF_WORK, Method::POST, path, Some(body.to_string()))?)

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::client::{Client, encode};
 use super::{DataArgs, ServerArgs, moment, show};
 use crate::clock::SystemClock;
+use crate::config::added;
 use crate::daemon::LocalAccess;
 
 /// `noroshi backup`.
@@ -99,15 +100,16 @@ pub(super) fn server(args: &ServerArgs) -> anyhow::Result<Option<Client>> {
 /// Runs `noroshi backup`.
 pub(super) fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     let shown = args.directory.display();
-    let report = match server(&args.server)? {
-        Some(client) => {
-            let path = std::path::absolute(&args.directory)
-                .with_context(|| format!("cannot tell where {shown} is"))?;
-            let answer = client.write_patiently("/api/v1/backup", &json!({ "path": path }))?;
-            let count = |name: &str| answer[name].as_u64().unwrap_or_default();
-            BackupReport { files: count("files"), bytes: count("bytes") }
-        }
-        None => OpenFolder::open(&args.server.data.data)?.store().backup(&args.directory)?,
+    let report = if let Some(client) = server(&args.server)? {
+        let path = std::path::absolute(&args.directory)
+            .with_context(|| format!("cannot tell where {shown} is"))?;
+        let answer = client.write_patiently("/api/v1/backup", &json!({ "path": path }))?;
+        let count = |name: &str| answer[name].as_u64().unwrap_or_default();
+        BackupReport { files: count("files"), bytes: count("bytes") }
+    } else {
+        let data = &args.server.data.data;
+        let report = OpenFolder::open(data)?.store().backup(&args.directory)?;
+        with_added(report, data, &args.directory)?
     };
     print_copied(&report, &args.directory);
     Ok(ExitCode::SUCCESS)
@@ -116,8 +118,19 @@ pub(super) fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
 /// Runs `noroshi restore`.
 pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let report = noroshi_store::restore(&args.backup, &args.data.data)?;
+    let report = with_added(report, &args.backup, &args.data.data)?;
     print_copied(&report, &args.data.data);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Copies the file of the added hosts, which is not in the store.
+fn with_added(report: BackupReport, from: &Path, to: &Path) -> anyhow::Result<BackupReport> {
+    let bytes = added::copy(from, to).context("cannot copy the hosts that were added")?;
+    let BackupReport { files, bytes: before } = report;
+    Ok(match bytes {
+        Some(bytes) => BackupReport { files: files + 1, bytes: before + bytes },
+        None => report,
+    })
 }
 
 fn print_copied(report: &BackupReport, target: &Path) {

@@ -12,6 +12,7 @@ mod ask;
 mod check;
 mod check_config;
 mod client;
+mod host;
 mod import;
 mod keep;
 mod moment;
@@ -91,6 +92,9 @@ enum Command {
     /// Read another system's configuration and write it as ours
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Add, change and remove hosts while the server runs
+    #[command(subcommand)]
+    Host(host::HostCommand),
     /// Manage keys for agents and programs
     #[command(subcommand)]
     Token(people::TokenCommand),
@@ -151,6 +155,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Restore(args)) => keep::restore(&args),
         Some(Command::Export(args)) => keep::export(&args),
         Some(Command::Import(command)) => import::run(&command),
+        Some(Command::Host(command)) => host::run(&command),
         Some(Command::Token(command)) => people::token(&command),
         Some(Command::User(command)) => people::user(&command),
     };

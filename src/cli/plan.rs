@@ -9,6 +9,7 @@ use noroshi_model::quantity;
 use serde_json::json;
 
 use super::show::{self, Table};
+use super::{DataArgs, check_config};
 use crate::config::{self, Config};
 
 /// Arguments of `plan`.
@@ -23,12 +24,14 @@ pub(super) struct PlanArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 /// Prints the plan. Exit status 1 when the configuration has faults.
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let path = config::find(args.config.as_deref());
-    let config = match config::load(path.as_deref()) {
+    let config = match check_config::load(path.as_deref(), &args.data) {
         Ok(config) => config,
         Err(faults) => bail!("the configuration has {} fault(s): check-config", faults.len()),
     };

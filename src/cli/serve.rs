@@ -35,7 +35,11 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let thin = log::start(args.log_format);
     let config_path = config::find(args.config.as_deref());
-    let config = match config::load(config_path.as_deref()) {
+    let added = config::added::path_in(&args.data.data);
+    let config = match config::added::read(&added)
+        .map_err(|fault| vec![fault])
+        .and_then(|added| config::load_to_start(config_path.as_deref(), added.as_ref()))
+    {
         Ok(config) => config,
         Err(faults) => {
             for fault in &faults {
@@ -53,6 +57,9 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         config: config_path.map(|path| format!("{}: {}", path.display(), config.summary())),
         data: args.data.data.display().to_string(),
     };
+    for note in config.notes() {
+        tracing::warn!(note, "not all hosts that were added are in force");
+    }
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -100,6 +100,7 @@ pub(super) fn check(
     check.is_volatile = raw.volatile;
     check.depends = depends::named(&raw.depends, host);
     check.contacts = raw.contacts.iter().map(|contact| contact.get_ref().clone()).collect();
+    check.is_quiet = raw.notify.map(|is_told| !is_told);
     check.labels = raw.labels.clone();
     check.variables = raw.variables.clone();
     check.flapping = flapping;

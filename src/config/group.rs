@@ -70,6 +70,11 @@ impl GroupCheck {
         self.template.id.check.as_deref().unwrap_or_default()
     }
 
+    /// Returns the groups whose hosts get it.
+    pub(super) fn groups(&self) -> &[String] {
+        &self.choice.groups
+    }
+
     /// Tells whether it is for this host.
     pub(super) fn is_for(&self, host: &HostSpec) -> bool {
         self.choice.has(host)

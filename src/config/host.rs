@@ -12,6 +12,7 @@ use super::handler::handler;
 use super::probe::Brief;
 use super::raw::{Many, RawAlive, RawCheck, RawHost, RawTiming, Text};
 use super::resolve::{Config, Known, check_host_name, look_up, once_each};
+use super::source::Place;
 use super::table::{Named, Table, lay_check_over, read, settle, take_named};
 use super::template::Templates;
 use super::{Part, depends};
@@ -23,6 +24,10 @@ pub(super) struct HostConfig {
     pub(super) alive: Alive,
     pub(super) checks: Vec<CheckSpec>,
     pub(super) polls: Vec<PollSpec>,
+    /// Where its table stands; `None` for one without.
+    pub(super) place: Option<Place>,
+    /// Whether it was added while the server ran.
+    pub(super) is_added: bool,
 }
 
 /// How it is told whether a host is up.
@@ -41,7 +46,8 @@ pub(super) enum Alive {
 impl HostConfig {
     /// Makes a host of which the configuration says nothing.
     pub(super) fn new(spec: HostSpec) -> Self {
-        Self { spec, alive: Alive::Unsaid, checks: Vec::new(), polls: Vec::new() }
+        let (checks, polls) = (Vec::new(), Vec::new());
+        Self { spec, alive: Alive::Unsaid, checks, polls, place: None, is_added: false }
     }
 }
 
@@ -72,20 +78,25 @@ pub(super) fn resolve(
     for part in parts {
         host_templates.extend(part.host_templates);
         check_templates.extend(part.check_templates);
-        tables.push((part.raw.defaults, part.hosts, part.checks));
+        tables.push((part.raw.defaults, part.hosts, part.checks, part.is_added));
     }
     let templates = Templates::new(faults, host_templates, check_templates);
     let mut maker =
         Maker { known, templates, groups: Vec::new(), needs: Vec::new(), is_trial: false };
     maker.try_templates(faults);
-    for (defaults, _, checks) in &mut tables {
+    for (defaults, _, checks, _) in &mut tables {
         for (name, table) in std::mem::take(checks) {
             maker.add_group(faults, &name, table, defaults);
         }
     }
-    for (defaults, hosts, _) in tables {
+    for (defaults, hosts, _, is_added) in tables {
         for (name, table) in hosts {
-            config.hosts.extend(maker.host(faults, &name, table, &defaults));
+            let host = maker.host(faults, &name, table, &defaults);
+            config.hosts.extend(host.map(|host| HostConfig {
+                place: faults.sources.place(name.span().start),
+                is_added,
+                ..host
+            }));
         }
     }
     config.group_checks = maker.groups.into_iter().map(|(group, _)| group).collect();
@@ -215,6 +226,7 @@ fn spec(faults: &mut Faults<'_>, name: &Text, raw: &RawHost) -> HostSpec {
     spec.labels = raw.labels.clone();
     spec.variables = raw.variables.clone();
     spec.contacts = texts(&raw.contacts);
+    spec.is_quiet = raw.notify == Some(false);
     spec.notes.clone_from(&raw.notes);
     spec.notes_url.clone_from(&raw.notes_url);
     spec.on_change = handler(faults, raw.on_change.as_ref());

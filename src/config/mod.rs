@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `source` | files, and faults with their places |
+//! | `added` | hosts that people add while the server runs |
 //! | `table`, `template` | tables before they have a shape, and what they inherit |
 //! | `raw` | the tables as they are written |
 //! | `resolve` | what they mean; all faults at once |
@@ -18,6 +19,7 @@
 //! | `builtin` | checks that come with an agent or a poller |
 //! | `site` | what the rooms are given: configured and registered hosts together |
 
+pub(crate) mod added;
 mod builtin;
 mod check;
 mod depends;
@@ -40,20 +42,20 @@ mod storage;
 mod table;
 mod template;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 pub(crate) use builtin::{CONFIGURATION_CHECK, HANDED_IN_CHECK, STORE_CHECK};
 pub(crate) use handed::HandedIn;
 pub(crate) use resolve::{Config, Local};
 pub(crate) use site::RegisteredHost;
-pub(crate) use source::Fault;
+pub(crate) use source::{Fault, Place, SourceFile};
 
 use check::Faults;
 use raw::RawConfig;
 use scope::Expressions;
 use serde_spanned::Spanned;
-use source::{SourceFile, Sources, nearest};
+use source::{Sources, nearest};
 use table::{Named, take_named};
 use toml::de::DeTable;
 
@@ -77,10 +79,63 @@ pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
     has_files.then_some(folder)
 }
 
-/// Reads and resolves a configuration: a file, a folder of `*.toml` files, or the built-in one.
+/// As [`load_with`], without added hosts.
+#[cfg(test)]
+pub(crate) fn load(path: Option<&Path>) -> Result<Config, Vec<Fault>> {
+    load_with(path, None)
+}
+
+/// Reads and resolves a configuration: a file, a folder of `*.toml` files, or the built-in one; and
+/// with it the hosts that were added while the server ran.
 ///
 /// Errors: every fault at once, in the order of the files.
-pub(crate) fn load(path: Option<&Path>) -> Result<Config, Vec<Fault>> {
+pub(crate) fn load_with(
+    path: Option<&Path>,
+    added: Option<&SourceFile>,
+) -> Result<Config, Vec<Fault>> {
+    load_without(path, added, &BTreeSet::new())
+}
+
+/// As [`load_with`], for a start: added hosts with faults are left out, and what is wrong with them
+/// is noted in the configuration. A server that does not start watches nothing at all.
+pub(crate) fn load_to_start(
+    path: Option<&Path>,
+    added: Option<&SourceFile>,
+) -> Result<Config, Vec<Fault>> {
+    let (mut left_out, mut notes) = (BTreeSet::new(), Vec::new());
+    loop {
+        let faults = match load_without(path, added, &left_out) {
+            Ok(mut config) => {
+                config.left_out = notes;
+                return Ok(config);
+            }
+            Err(faults) => faults,
+        };
+        let Some(file) = added else { return Err(faults) };
+        let (of_added, others): (Vec<Fault>, Vec<Fault>) =
+            faults.into_iter().partition(|fault| fault.path == file.path);
+        let owner = |fault: &Fault| added::owner_of(&file.text, fault.line, fault.column);
+        let owners: BTreeSet<String> = of_added.iter().filter_map(owner).collect();
+        if owners.is_subset(&left_out) {
+            // What is wrong is no host's own: without the file there is no such fault.
+            if of_added.is_empty() {
+                return Err(others);
+            }
+            let mut config = load_without(path, None, &left_out)?;
+            config.left_out = of_added;
+            return Ok(config);
+        }
+        notes.extend(of_added);
+        left_out.extend(owners);
+    }
+}
+
+/// Reads and resolves without some of the added hosts.
+fn load_without(
+    path: Option<&Path>,
+    added: Option<&SourceFile>,
+    left_out: &BTreeSet<String>,
+) -> Result<Config, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut texts = Vec::new();
     for file in path.map(files_of).transpose().map_err(|fault| vec![fault])?.unwrap_or_default() {
@@ -89,14 +144,28 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, Vec<Fault>> {
             Err(fault) => faults.push(fault),
         }
     }
+    let admin_files = texts.len();
+    texts.extend(added.cloned());
     let (sources, bases) = Sources::of(texts);
     let expressions = Expressions::default();
     let mut faults = Faults { sources: &sources, expressions: &expressions, list: &mut faults };
     let mut parts = Vec::new();
-    for (base, text) in bases.iter().zip(sources.texts()) {
-        parts.extend(Part::read(&mut faults, text, *base));
+    let mut overridden = Vec::new();
+    for (index, (base, text)) in bases.iter().zip(sources.texts()).enumerate() {
+        if index < admin_files {
+            parts.extend(Part::read(&mut faults, text, *base));
+        } else if let Some(mut part) = Part::read_added(&mut faults, text, *base) {
+            part.hosts.retain(|name, _| !left_out.contains(name.get_ref().as_str()));
+            overridden = part.give_way(&parts, &sources);
+            // With several files of the admin's nothing says whose defaults would be meant.
+            if let [only] = &parts[..] {
+                part.raw.defaults = only.raw.defaults.clone();
+            }
+            parts.push(part);
+        }
     }
-    let config = resolve::resolve(parts, &mut faults);
+    let mut config = resolve::resolve(parts, &mut faults);
+    config.overridden = overridden.into_iter().collect();
     let faults = without_doubles(std::mem::take(faults.list));
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
@@ -135,6 +204,8 @@ struct Part<'a> {
     checks: Named<'a>,
     host_templates: Named<'a>,
     check_templates: Named<'a>,
+    /// Whether it is the server's own file of added hosts.
+    is_added: bool,
 }
 
 impl<'a> Part<'a> {
@@ -152,7 +223,45 @@ impl<'a> Part<'a> {
         let checks = take_named(faults, &mut root, "check");
         let (host_templates, check_templates) = template::take(faults, &mut root);
         let raw = table::read(faults, Spanned::new(base..base, root)).unwrap_or_default();
-        Some(Self { raw, hosts, checks, host_templates, check_templates })
+        Some(Self { raw, hosts, checks, host_templates, check_templates, is_added: false })
+    }
+
+    /// Reads the file of the added hosts, which holds nothing else.
+    fn read_added(faults: &mut Faults<'_>, text: &'a str, base: usize) -> Option<Self> {
+        let mut root = match DeTable::parse(text) {
+            Ok(root) => root.into_inner(),
+            Err(error) => {
+                faults.of_reader(&error, base);
+                return None;
+            }
+        };
+        table::shift(&mut root, base);
+        let hosts = take_named(faults, &mut root, "host");
+        root.remove("signed");
+        for (key, _) in root {
+            let what = format!("`{}` does not belong into the server's own file", key.get_ref());
+            faults.at(&key.span(), what, "write it into a file of your own");
+        }
+        let (raw, checks) = (RawConfig::default(), Named::new());
+        let (host_templates, check_templates) = (Named::new(), Named::new());
+        Some(Self { raw, hosts, checks, host_templates, check_templates, is_added: true })
+    }
+
+    /// Takes out the hosts that other files have as well; returns each with where that one stands.
+    fn give_way(&mut self, others: &[Part<'_>], sources: &Sources) -> Vec<(String, Place)> {
+        let places: BTreeMap<&str, usize> = others
+            .iter()
+            .flat_map(|part| part.hosts.keys())
+            .map(|name| (name.get_ref().as_str(), name.span().start))
+            .collect();
+        let mut overridden = Vec::new();
+        self.hosts.retain(|name, _| {
+            let place = places.get(name.get_ref().as_str()).and_then(|at| sources.place(*at));
+            let is_free = place.is_none();
+            overridden.extend(place.map(|place| (name.get_ref().clone(), place)));
+            is_free
+        });
+        overridden
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct RawServer {
     pub(crate) url: Option<Text>,
     /// Whether a proxy in front speaks TLS, so that cookies are sent by TLS only.
     pub(crate) behind_tls: bool,
+    /// Whether hosts added in the UI, by the API or by `noroshi host` may name programs and files.
+    pub(crate) added_commands: bool,
 }
 
 /// `[local]`: the machine that the server runs on.
@@ -184,6 +186,8 @@ pub(crate) struct RawHost {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) contacts: Vec<Text>,
+    /// `false`: nobody is told of it, nor of its checks that do not say.
+    pub(crate) notify: Option<bool>,
     pub(crate) notes: String,
     pub(crate) notes_url: String,
     /// How it is told whether the host is up.
@@ -280,6 +284,8 @@ pub(crate) struct RawCheck {
     /// for its own host.
     pub(crate) depends: Vec<Text>,
     pub(crate) contacts: Vec<Text>,
+    /// `false`: nobody is told of it; as for its host when left out.
+    pub(crate) notify: Option<bool>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) notes: String,
     pub(crate) notes_url: String,

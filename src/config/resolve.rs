@@ -13,8 +13,14 @@ use super::group::GroupCheck;
 use super::handed::HandedIn;
 use super::host::HostConfig;
 use super::raw::{RawCheck, RawConfig, Text};
+<<<<<<< HEAD
 use super::source::nearest;
 use super::{Part, depends, handed, host, people, period, spawner, storage};
+=======
+use super::source::{Fault, Place, nearest};
+use super::table::Named;
+use super::{Part, depends, host, people, period, spawner, storage};
+>>>>>>> fdd31e5 (root: hosts are added in the UI, by API and command line; notify = false)
 
 /// A configuration that makes sense.
 #[derive(Debug, Default)]
@@ -39,6 +45,21 @@ pub(crate) struct Config {
     pub(super) periods: BTreeMap<String, PeriodSpec>,
     pub(super) hosts: Vec<HostConfig>,
     pub(super) group_checks: Vec<GroupCheck>,
+    /// Added hosts that are not in force because a file of the admin's has one of that name: where.
+    pub(crate) overridden: BTreeMap<String, Place>,
+    /// Why added hosts were left out at a start.
+    pub(crate) left_out: Vec<Fault>,
+    /// What may be named by a host: for whoever adds one.
+    pub(crate) names: Names,
+}
+
+/// What a host's table may name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) host_templates: Vec<String>,
+    pub(crate) check_templates: Vec<String>,
+    pub(crate) contacts: Vec<String>,
+    pub(crate) periods: Vec<String>,
 }
 
 /// The HTTP side.
@@ -50,6 +71,8 @@ pub(crate) struct Server {
     pub(crate) url: Option<String>,
     /// Whether a proxy in front speaks TLS.
     pub(crate) is_behind_tls: bool,
+    /// Whether hosts that are added while the server runs may name programs and files of it.
+    pub(crate) may_add_commands: bool,
 }
 
 /// The port that people and agents expect.
@@ -58,7 +81,7 @@ const LISTEN: SocketAddr =
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: LISTEN, url: None, is_behind_tls: false }
+        Self { listen: LISTEN, url: None, is_behind_tls: false, may_add_commands: false }
     }
 }
 
@@ -78,6 +101,9 @@ impl Default for Local {
         Self { is_watched: true, name: "localhost".to_owned(), step: Duration::from_secs(10) }
     }
 }
+
+/// How many of those that nobody is told of are named.
+const QUIET_MAX: usize = 20;
 
 /// Hosts that report by themselves.
 #[derive(Debug)]
@@ -123,13 +149,33 @@ impl Config {
 
     /// Returns what would be told to nobody, and why.
     pub(crate) fn unreached(&self) -> Vec<String> {
+        let quiet = self.quiet();
         if self.alerts.contacts.is_empty() {
             return vec!["there is no [contact.NAME]".to_owned()];
         }
         if self.alerts.smtp.is_none() {
             return vec!["there is no mail server, [smtp]".to_owned()];
         }
-        Vec::new()
+        if quiet.is_empty() {
+            return Vec::new();
+        }
+        let more = quiet.len().saturating_sub(QUIET_MAX);
+        let named = quiet[..quiet.len() - more].join(", ");
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        vec![format!("of {named}{more}: notify = false")]
+    }
+
+    /// Names what says that nobody is told of it; a quiet host stands for its quiet checks.
+    fn quiet(&self) -> Vec<String> {
+        let mut quiet = Vec::new();
+        for host in &self.hosts {
+            if host.spec.is_quiet {
+                quiet.push(host.spec.name.clone());
+            }
+            let own = host.checks.iter().filter(|check| check.is_quiet == Some(true));
+            quiet.extend(own.filter(|_| !host.spec.is_quiet).map(|check| check.id.to_string()));
+        }
+        quiet
     }
 }
 
@@ -150,12 +196,26 @@ pub(super) fn resolve(parts: Vec<Part<'_>>, faults: &mut Faults<'_>) -> Config {
     let raws: Vec<&RawConfig> = parts.iter().map(|part| &part.raw).collect();
     period::check_circles(faults, &raws);
     people::check(&raws, &config.alerts, faults);
+    config.names = names(&parts, &known);
     let needs = host::resolve(faults, parts, &known, &mut config);
     depends::check(&needs, &config, faults);
     if let Some(url) = &config.server.url {
         config.alerts.base_url.clone_from(url);
     }
     config
+}
+
+/// Collects what a host's table may name.
+fn names(parts: &[Part<'_>], known: &Known) -> Names {
+    let all = |tables: &mut dyn Iterator<Item = &Named<'_>>| {
+        tables.flat_map(|named| named.keys().map(|name| name.get_ref().clone())).collect()
+    };
+    Names {
+        host_templates: all(&mut parts.iter().map(|part| &part.host_templates)),
+        check_templates: all(&mut parts.iter().map(|part| &part.check_templates)),
+        contacts: known.contacts.iter().cloned().collect(),
+        periods: known.periods.iter().cloned().collect(),
+    }
 }
 
 /// Names that may be pointed to.
@@ -265,6 +325,7 @@ fn resolve_server(faults: &mut Faults<'_>, raw: &RawConfig, config: &mut Config)
         config.server.url = Some(url.get_ref().trim_end_matches('/').to_owned());
     }
     config.server.is_behind_tls |= raw.server.behind_tls;
+    config.server.may_add_commands |= raw.server.added_commands;
     if let Some(is_watched) = raw.local.watch {
         config.local.is_watched = is_watched;
     }

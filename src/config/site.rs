@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use noroshi_checks::{CheckSpec, HostSpec, Probe};
 use noroshi_collector::PollSpec;
+use noroshi_web::configuration::{CheckGets, HostChoices, HostGets};
 
+use super::group::GroupCheck;
 use super::host::{Alive, HostConfig};
 use super::resolve::Config;
 use super::scope::Expressions;
+use super::source::Place;
 use super::{builtin, plugins};
 
 /// A host that became known by reporting.
@@ -36,6 +39,66 @@ impl Config {
     /// Tells whether the configuration has a host of that name.
     pub(crate) fn has_host(&self, name: &str) -> bool {
         self.hosts.iter().any(|host| host.spec.name == name)
+    }
+
+    /// Returns where a host's table stands, and whether it was added while the server ran; `None`
+    /// when the configuration says nothing of it.
+    pub(crate) fn place_of(&self, name: &str) -> Option<(&Place, bool)> {
+        let host = self.hosts.iter().find(|host| host.spec.name == name)?;
+        host.place.as_ref().map(|place| (place, host.is_added))
+    }
+
+    /// Tells whether a host is the machine that the server runs on.
+    pub(crate) fn is_local(&self, name: &str) -> bool {
+        self.local.is_watched && self.local.name == name
+    }
+
+    /// Returns what a host's table may name.
+    pub(crate) fn choices(&self) -> HostChoices {
+        let of_hosts = self.hosts.iter().flat_map(|host| &host.spec.groups);
+        let of_checks = self.group_checks.iter().flat_map(GroupCheck::groups);
+        let groups: BTreeSet<&String> = of_hosts.chain(of_checks).collect();
+        let names = self.names.clone();
+        HostChoices {
+            templates: names.host_templates,
+            check_templates: names.check_templates,
+            groups: groups.into_iter().cloned().collect(),
+            contacts: names.contacts,
+            periods: names.periods,
+            may_add_commands: self.server.may_add_commands,
+        }
+    }
+
+    /// Returns what a host of the configuration gets.
+    pub(crate) fn gets(&self, name: &str) -> HostGets {
+        let Some(host) = self.hosts.iter().find(|host| host.spec.name == name) else {
+            return HostGets::default();
+        };
+        let kind = |check: &CheckSpec| CheckGets {
+            name: check.id.check.as_deref().unwrap_or_default().to_owned(),
+            kind: check.probe.kind().to_owned(),
+        };
+        let mut checks: Vec<CheckGets> = host.checks.iter().map(kind).collect();
+        checks.sort_by(|a, b| a.name.cmp(&b.name));
+        let alive = match &host.alive {
+            Alive::Unsaid => "agent when it has one",
+            Alive::None => "none",
+            Alive::Agent => "agent",
+            Alive::Probe(said) => said.0.kind(),
+        };
+        let polls = host.polls.iter().map(|poll| poll.target.kind().to_owned()).collect();
+        HostGets { alive: alive.to_owned(), checks, polls }
+    }
+
+    /// Returns what is in force otherwise than somebody may think, a line each.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let left_out = self.left_out.iter().map(|fault| format!("left out: {fault}"));
+        let overridden = self.overridden.iter().map(|(name, place)| {
+            format!(
+                "host `{name}` was added here, but {place} has one too, which holds; remove one:                  the added one by `noroshi host remove {name}`"
+            )
+        });
+        left_out.chain(overridden).collect()
     }
 
     /// Puts configured and registered hosts together with the checks that they get.

@@ -6,9 +6,10 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One file as it was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SourceFile {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
@@ -18,7 +19,31 @@ pub(crate) struct SourceFile {
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     /// With the offset at which each begins, rising.
-    files: Vec<(usize, SourceFile)>,
+    files: Vec<(usize, SourceFile, Lines)>,
+}
+
+/// A file and where its lines begin: a site has thousands of hosts, each with its place.
+#[derive(Debug)]
+struct Lines {
+    path: Arc<Path>,
+    /// Offsets of the first bytes of all lines, rising.
+    starts: Vec<usize>,
+}
+
+/// Where a table is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The file.
+    pub(crate) path: Arc<Path>,
+    /// From 1.
+    pub(crate) line: usize,
+}
+
+impl fmt::Display for Place {
+    /// Writes `file:line`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
 }
 
 impl Sources {
@@ -31,7 +56,8 @@ impl Sources {
             bases.push(base);
             // One byte between two files: the end of one is not the start of the next.
             let next = base + file.text.len() + 1;
-            sources.files.push((base, file));
+            let lines = Lines { path: file.path.as_path().into(), starts: line_starts(&file.text) };
+            sources.files.push((base, file, lines));
             base = next;
         }
         (sources, bases)
@@ -39,14 +65,14 @@ impl Sources {
 
     /// Returns the texts of the files.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(|(_, file)| file.text.as_str())
+        self.files.iter().map(|(_, file, _)| file.text.as_str())
     }
 
     /// Makes a fault at a stretch of the texts.
     pub(crate) fn fault(&self, span: &Range<usize>, what: String, advice: String) -> Fault {
         match self.file_at(span.start) {
-            Some((base, file)) => {
-                let (line, column) = file.position(span.start - base);
+            Some((base, file, lines)) => {
+                let (line, column) = lines.position(&file.text, span.start - base);
                 Fault { path: file.path.clone(), line, column, what, advice }
             }
             None => Fault { path: PathBuf::new(), line: 0, column: 0, what, advice },
@@ -55,14 +81,39 @@ impl Sources {
 
     /// Returns the folder of the file in which an offset stands: where its relative paths begin.
     pub(crate) fn folder_at(&self, offset: usize) -> &Path {
-        let parent = self.file_at(offset).and_then(|(_, file)| file.path.parent());
+        let parent = self.file_at(offset).and_then(|(_, file, _)| file.path.parent());
         parent.unwrap_or(Path::new("."))
     }
 
-    fn file_at(&self, offset: usize) -> Option<(usize, &SourceFile)> {
-        let after = self.files.partition_point(|(base, _)| *base <= offset);
-        let (base, file) = self.files.get(after.checked_sub(1)?)?;
-        Some((*base, file))
+    /// Returns the file and the line in which an offset stands.
+    pub(crate) fn place(&self, offset: usize) -> Option<Place> {
+        let (base, file, lines) = self.file_at(offset)?;
+        let (line, _) = lines.position(&file.text, offset - base);
+        Some(Place { path: Arc::clone(&lines.path), line })
+    }
+
+    fn file_at(&self, offset: usize) -> Option<(usize, &SourceFile, &Lines)> {
+        let after = self.files.partition_point(|(base, ..)| *base <= offset);
+        let (base, file, lines) = self.files.get(after.checked_sub(1)?)?;
+        Some((*base, file, lines))
+    }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    std::iter::once(0).chain(ends.map(|(end, _)| end + 1)).collect()
+}
+
+impl Lines {
+    /// Returns line and column, from 1, of a byte offset; the end of the text for one beyond it.
+    fn position(&self, text: &str, offset: usize) -> (usize, usize) {
+        let mut end = offset.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let line = self.starts.partition_point(|start| *start <= end).max(1);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        (line, text[start..end].chars().count() + 1)
     }
 }
 
@@ -110,17 +161,6 @@ impl SourceFile {
                 },
             }),
         }
-    }
-
-    /// Returns line and column, from 1, of a byte offset; the end of the text for one beyond it.
-    fn position(&self, offset: usize) -> (usize, usize) {
-        let mut end = offset.min(self.text.len());
-        while !self.text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let before = &self.text[..end];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 }
 

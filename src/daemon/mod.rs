@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `added` | hosts that people add while the server runs |
 //! | `access` | how commands on this machine reach the server |
 //! | `commands` | the external command file |
 //! | `health` | whether the store takes everything in, as a check of the server |
@@ -12,7 +13,12 @@
 //! | `site` | what is watched changes while the server runs |
 
 mod access;
+<<<<<<< HEAD
 mod handed;
+=======
+mod added;
+mod commands;
+>>>>>>> fdd31e5 (root: hosts are added in the UI, by API and command line; notify = false)
 mod health;
 mod local;
 mod plugins;
@@ -81,6 +87,8 @@ pub(crate) struct Daemon {
     handed_in: watch::Sender<config::HandedIn>,
     /// Held while a host is made known, until it has its checks.
     registering: Mutex<()>,
+    /// Held while the file of the added hosts is changed, or the configuration read with it.
+    adding: Mutex<()>,
     /// Which checks wait for which plug-in of which host's agent.
     plugin_checks: parking_lot::Mutex<plugins::ByPlugin>,
     /// How the server asks itself for its measurements; set once it may sign in.
@@ -124,7 +132,7 @@ pub(crate) async fn run(
     let started = daemon.let_people_in(&data, &url).await?;
 
     let mut tasks = JoinSet::new();
-    let web = daemon.web_deps(is_secure);
+    let web = Arc::clone(&daemon).web_deps(is_secure);
     if let Some((name, step)) = watched {
         let (sink, clock) = (daemon.store.clone() as Arc<dyn Sink>, Arc::clone(&daemon.clock));
         let mut watch = local::Watch::new(name, step, sink, clock);
@@ -222,6 +230,7 @@ impl Daemon {
                 path: options.config_path.as_ref().map(|path| path.display().to_string()),
                 loaded_at: clock.now(),
                 errors: Vec::new(),
+                notes: config.notes(),
             },
             started_at: clock.now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -241,6 +250,7 @@ impl Daemon {
             own_pages: OnceLock::new(),
             handed_in: watch::Sender::new(config.handed_in.clone()),
             registering: Mutex::default(),
+            adding: Mutex::default(),
             plugin_checks: parking_lot::Mutex::default(),
             applied: Mutex::new(Applied { config, registered }),
         })
@@ -293,7 +303,7 @@ impl Daemon {
     }
 
     /// Gives the HTTP side what it shows.
-    fn web_deps(&self, is_secure: bool) -> WebDeps {
+    fn web_deps(self: Arc<Self>, is_secure: bool) -> WebDeps {
         WebDeps {
             clock: Arc::clone(&self.clock),
             records: self.store.clone(),
@@ -306,6 +316,7 @@ impl Daemon {
             store: Arc::clone(&self.store),
             graphs: graphs(),
             status: self.status.subscribe(),
+            configuration: Arc::new(added::Door(Arc::clone(&self))),
             reload: self.reload_asked.clone(),
             is_secure,
         }
@@ -350,8 +361,13 @@ impl Daemon {
 
     /// Reads the configuration again; a faulty one changes nothing and is shown.
     async fn reload(&self) {
-        let path = self.config_path();
-        let loading = tokio::task::spawn_blocking(move || config::load(path.as_deref())).await;
+        let _one = self.adding.lock().await;
+        let (path, added) = (self.config_path(), self.added_path());
+        let load = move || {
+            let added = config::added::read(&added).map_err(|fault| vec![fault])?;
+            config::load_with(path.as_deref(), added.as_ref())
+        };
+        let loading = tokio::task::spawn_blocking(load).await;
         let faults = match loading {
             Ok(Ok(config)) => self.take_over(config).await.err().into_iter().collect(),
             Ok(Err(faults)) => faults.iter().map(Fault::to_string).collect(),
@@ -382,12 +398,27 @@ impl Daemon {
     /// Shows how the last reading of the configuration went: in the UI, and as a check.
     async fn report_config(&self, faults: &[String]) {
         let now = self.clock.now();
+        let (host, notes, is_whole) = {
+            let config = &self.applied.lock().await.config;
+            (config.local.name.clone(), config.notes(), config.left_out.is_empty())
+        };
+        let (status, output) = if !faults.is_empty() {
+            let what = "the changed configuration is not in force: ";
+            (Status::Warning, format!("{what}{}", faults.join("\n")))
+        } else if !is_whole {
+            let what = "hosts that were added are not in force: ";
+            (Status::Warning, format!("{what}{}", notes.join("\n")))
+        } else {
+            (Status::Ok, "in force as written".to_owned())
+        };
         self.status.send_modify(|status| {
             status.config.errors = faults.to_vec();
+            status.config.notes = notes;
             if faults.is_empty() {
                 status.config.loaded_at = now;
             }
         });
+<<<<<<< HEAD
         let (status, output) = if faults.is_empty() {
             (Status::Ok, "in force as written".to_owned())
         } else {
@@ -395,6 +426,18 @@ impl Daemon {
             (Status::Warning, format!("{what}{}", faults.join("\n")))
         };
         self.hand_in(config::CONFIGURATION_CHECK, status, output).await;
+=======
+        let result = PassiveResult {
+            id: CheckId::check(&host, config::CONFIGURATION_CHECK),
+            status,
+            output,
+            at: None,
+            origin: Origin::Passive,
+        };
+        if let Err(error) = self.checks.submit(result).await {
+            tracing::debug!(%error, "no check shows the configuration");
+        }
+>>>>>>> fdd31e5 (root: hosts are added in the UI, by API and command line; notify = false)
     }
 
     /// Closes the store: what is not yet on the disk goes there.

@@ -10,6 +10,8 @@ use noroshi_store::Store;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
+use crate::configuration::Configuration;
+
 /// The rooms that the pages show, and what the server must know about itself.
 pub struct WebDeps {
     /// Tells the time.
@@ -34,6 +36,8 @@ pub struct WebDeps {
     pub graphs: Vec<GraphTemplate>,
     /// The server's own state.
     pub status: watch::Receiver<SiteStatus>,
+    /// Where hosts come from, and those that people add.
+    pub configuration: Arc<dyn Configuration>,
     /// Asks for the config to be read again. A full queue means that it is about to be.
     pub reload: mpsc::Sender<()>,
     /// Whether browsers reach the server by HTTPS: the cookie is then sent by HTTPS only.
@@ -60,4 +64,7 @@ pub struct ConfigStatus {
     pub loaded_at: Timestamp,
     /// Why the last reload changed nothing, one error each; empty when it went well.
     pub errors: Vec<String>,
+    /// What is in force otherwise than somebody may think: added hosts that were left out at the
+    /// start because of faults, or that a file of the configuration overrides.
+    pub notes: Vec<String>,
 }

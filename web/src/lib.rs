@@ -30,6 +30,7 @@ mod app;
 mod arguments;
 mod assets;
 mod auth;
+pub mod configuration;
 mod connection;
 mod deps;
 mod error;

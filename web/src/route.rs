@@ -165,6 +165,15 @@ impl Route {
         Self::new(Method::POST, path, access, handler)
     }
 
+    /// Describes a route that puts something in the place of what is there.
+    pub(crate) fn put<H, T>(path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        Self::new(Method::PUT, path, access, handler)
+    }
+
     /// Describes a route that removes something.
     pub(crate) fn delete<H, T>(path: &'static str, access: Access, handler: H) -> Self
     where

@@ -173,6 +173,7 @@ pub fn change(kind: ChangeKind, status: Status, problem: u64) -> StateChange {
             groups: vec!["web".to_owned(), "tokyo".to_owned()],
             labels: labels.into(),
             contacts: Vec::new(),
+            is_quiet: false,
             notes: "Restart nginx: systemctl restart nginx\nThen look at the error log.".to_owned(),
             notes_url: "https://wiki.example.net/nginx?a=1&b=2".to_owned(),
             graphs: vec![GraphHint {

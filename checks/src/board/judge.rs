@@ -356,6 +356,12 @@ impl Board {
 }
 
 impl Entry {
+    /// Tells whether nobody is to be told of its problems.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let own = self.check.as_ref().and_then(|check| check.is_quiet);
+        own.unwrap_or(self.host.is_quiet)
+    }
+
     /// Returns what is told of it besides its state.
     pub(crate) fn subject(&self) -> Subject {
         let host = &self.host;
@@ -376,6 +382,7 @@ impl Entry {
             groups: host.groups.clone(),
             labels,
             contacts,
+            is_quiet: self.is_quiet(),
             notes,
             notes_url,
             graphs: self.graphs(),

@@ -146,6 +146,7 @@ impl Board {
             downtimes: self.downtime_views(id),
             is_flapping: state.is_flapping,
             flapping_percent: state.history.percent(),
+            is_quiet: entry.is_quiet(),
             blocked_by,
             kind: entry.probe.as_deref().map_or("none", Probe::kind),
             expr,

@@ -13,9 +13,8 @@ use super::report::Notes;
 
 /// What Nagios does with an object and we do not (yet): directive, value that means "nothing"
 /// there, and what to say.
-const UNCARRIED: [(&str, &str, &str); 9] = [
+const UNCARRIED: [(&str, &str, &str); 8] = [
     ("event_handler", "", "event handlers are not run"),
-    ("notifications_enabled", "1", "it is told of here: there is no switch for one object"),
     ("first_notification_delay", "0", "the first notification is not delayed"),
     ("stalking_options", "n", "there is no stalking; every change of the output is not kept"),
     ("servicegroups", "", "there are no groups of checks"),
@@ -75,6 +74,8 @@ pub(super) struct CheckOut {
     pub(super) flapping: Flapping,
     pub(super) variables: BTreeMap<String, String>,
     pub(super) is_volatile: bool,
+    /// Nobody is told of it.
+    pub(super) is_quiet: bool,
     pub(super) contacts: BTreeSet<String>,
     pub(super) notes: String,
     pub(super) notes_url: String,
@@ -89,6 +90,8 @@ pub(super) struct HostOut {
     pub(super) groups: Vec<String>,
     pub(super) parents: BTreeSet<String>,
     pub(super) contacts: BTreeSet<String>,
+    /// Nobody is told of it; its checks have their own word.
+    pub(super) is_quiet: bool,
     pub(super) variables: BTreeMap<String, String>,
     pub(super) notes: String,
     pub(super) notes_url: String,
@@ -150,6 +153,11 @@ pub(super) fn convert(site: &Site, source: &Source, notes: &mut Notes) -> Conver
     }
     let (remind, periods) = (context.remind, context.periods);
     Converted { hosts, contacts, periods, macros: source.user_macros.clone(), remind }
+}
+
+/// Tells whether nobody is told of a host or service.
+fn is_quiet(object: &Definition) -> bool {
+    object.text("notifications_enabled") == Some("0")
 }
 
 /// Makes a contact; `None` when nothing would reach them.
@@ -359,6 +367,7 @@ impl Context<'_> {
             groups: groups.map(|(group, _)| group.clone()).collect(),
             parents: host.parents.iter().map(|parent| usable(parent)).collect(),
             contacts: self.contacts(definition, &host.contacts),
+            is_quiet: is_quiet(definition),
             variables: variables.iter().map(|(name, v)| (short(name), v.clone())).collect(),
             notes: text("notes"),
             notes_url: text("notes_url"),
@@ -397,6 +406,7 @@ impl Context<'_> {
             flapping: self.flapping(service, "service"),
             variables: custom(service, ""),
             is_volatile: service.text("is_volatile").is_some_and(|text| text != "0"),
+            is_quiet: is_quiet(service),
             contacts: self.contacts(service, contacts),
             notes: text("notes"),
             notes_url: text("notes_url"),
@@ -406,7 +416,7 @@ impl Context<'_> {
     /// Returns the contacts that are written, and notes when nobody is left: then everybody is.
     fn contacts(&mut self, object: &Definition, named: &BTreeSet<String>) -> BTreeSet<String> {
         let contacts: BTreeSet<String> = named & &self.reached;
-        if contacts.is_empty() {
+        if contacts.is_empty() && !is_quiet(object) {
             let what = "nobody is told in Nagios; here its host's contacts are, or everybody";
             self.notes.add(&object.place, what);
         }

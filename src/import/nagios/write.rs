@@ -1,7 +1,7 @@
 //! The TOML files: `site.toml`, `contacts.toml`, and a file of hosts for each rhythm of host
 //! checks, because `[defaults]` is where that stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -91,7 +91,7 @@ fn hosts_file(times: &Times, hosts: &[&HostOut]) -> String {
     for host in hosts {
         text += &host_table(host);
         for check in &host.checks {
-            text += &check_table(&host.name, check, &host.contacts);
+            text += &check_table(host, check);
         }
     }
     text
@@ -114,6 +114,9 @@ fn host_table(host: &HostOut) -> String {
     list(&mut text, "groups", host.groups.iter());
     list(&mut text, "parents", host.parents.iter());
     list(&mut text, "contacts", host.contacts.iter());
+    if host.is_quiet {
+        text += "notify = false\n";
+    }
     said(&mut text, "notes", &host.notes);
     said(&mut text, "notes_url", &host.notes_url);
     match &host.alive {
@@ -128,8 +131,8 @@ fn host_table(host: &HostOut) -> String {
     text
 }
 
-fn check_table(host: &str, check: &CheckOut, host_contacts: &BTreeSet<String>) -> String {
-    let mut text = format!("\n[host.{}.check.{}]\n", key(host), key(&check.name));
+fn check_table(host: &HostOut, check: &CheckOut) -> String {
+    let mut text = format!("\n[host.{}.check.{}]\n", key(&host.name), key(&check.name));
     match &check.look {
         Look::Command(argv) => list(&mut text, "command", argv.iter()),
         Look::Passive(silence) => text += &format!("passive = {}\n", humane(*silence)),
@@ -143,8 +146,11 @@ fn check_table(host: &str, check: &CheckOut, host_contacts: &BTreeSet<String>) -
     for (name, value) in &check.variables {
         text += &format!("variables.{} = {}\n", key(name), quoted(value));
     }
-    if check.contacts != *host_contacts {
+    if check.contacts != host.contacts {
         list(&mut text, "contacts", check.contacts.iter());
+    }
+    if check.is_quiet != host.is_quiet {
+        text += &format!("notify = {}\n", !check.is_quiet);
     }
     said(&mut text, "notes", &check.notes);
     said(&mut text, "notes_url", &check.notes_url);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::body::QueryOf;
 use crate::app::App;
 use crate::arguments::ArgumentError;
+use crate::configuration::HostSource;
 use crate::deps::ConfigStatus;
 use crate::error::ApiError;
 use crate::route::{Access, Body, Route, Value};
@@ -137,6 +138,7 @@ struct HostAnswer {
     agent: Option<AgentView>,
     polls: Vec<PollStatus>,
     restarts: Vec<Restart>,
+    source: Option<HostSource>,
 }
 
 async fn host(
@@ -144,6 +146,7 @@ async fn host(
     Path(name): Path<String>,
 ) -> Result<Json<HostAnswer>, ApiError> {
     let worker = Arc::clone(&app);
+    let source = app.deps.configuration.source(&name).await;
     let found = move || {
         let deps = &worker.deps;
         let host = deps.checks.host(&name).ok_or_else(|| no_host(&name))?;
@@ -154,6 +157,7 @@ async fn host(
             agent: deps.ingest.agents().into_iter().find(|agent| agent.host == name),
             restarts: restarts(&worker, &name)?,
             polls: deps.collector.status().into_iter().filter(|p| p.instance == name).collect(),
+            source,
         })
     };
     app.gate.query(found).await?.map(Json)

@@ -75,9 +75,16 @@ async fn backup(
     if !path.is_absolute() {
         return Err(ApiError::BadRequest("path must begin with /".to_owned()));
     }
-    let store = Arc::clone(&app.deps.store);
-    let copy = tokio::task::spawn_blocking(move || store.backup(&path)).await;
-    let report = copy.map_err(|error| ApiError::internal("a backup panicked", &error))?;
+    let deps = (Arc::clone(&app.deps.store), Arc::clone(&app.deps.configuration));
+    let copy = tokio::task::spawn_blocking(move || {
+        let (store, configuration) = deps;
+        let mut report = store.backup(&path)?;
+        let kept = configuration.back_up(&path);
+        let (files, bytes) = kept.map_err(|source| BackupError::Io { path, source })?;
+        (report.files, report.bytes) = (report.files + files, report.bytes + bytes);
+        Ok(report)
+    });
+    let report = copy.await.map_err(|error| ApiError::internal("a backup panicked", &error))?;
     let report = report.map_err(|error| match &error {
         BackupError::NotEmpty { .. } => ApiError::Conflict(error.to_string()),
         // An admin may know what the disk says, and can mend it.

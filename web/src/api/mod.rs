@@ -5,6 +5,7 @@ mod actions;
 mod board;
 mod body;
 mod collection;
+mod configuration;
 mod heartbeat;
 mod keeping;
 mod language;
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> Vec<Route> {
         heartbeat::routes(),
         collection::routes(),
         people::routes(),
+        configuration::routes(),
         keeping::routes(),
         own,
     ]

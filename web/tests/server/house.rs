@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Ask;
+use crate::hosts::Hosts;
 use crate::memory::MemorySeries;
 
 /// When the clock stands at the start: 2023-11-14 22:13:20 UTC.
@@ -209,6 +210,7 @@ impl House {
             store: store.clone(),
             graphs: graphs(),
             status: status_receiver,
+            configuration: Arc::new(Hosts::default()),
             reload,
             is_secure,
         };

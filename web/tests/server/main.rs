@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
 mod client;
+mod hosts;
 mod house;
 mod live;
 mod memory;

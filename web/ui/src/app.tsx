@@ -7,6 +7,7 @@ import { Shell } from "./components/shell";
 import { CheckPage } from "./pages/check";
 import { EventsPage } from "./pages/events";
 import { ExplorePage } from "./pages/explore";
+import { HostFormPage } from "./pages/host-form";
 import { HostPage } from "./pages/host";
 import { HostsPage } from "./pages/hosts";
 import { NotificationsPage } from "./pages/notifications";
@@ -25,6 +26,7 @@ const ICON_COUNT_MAX = 9;
 
 function titleOf(at: Route): string {
   if (at.page === "host") return at.host;
+  if (at.page === "host-form") return at.edited === null ? "Add a host" : `Change ${at.edited}`;
   if (at.page === "check") return `${at.host}/${at.check}`;
   return NAMES[at.page] ?? "";
 }
@@ -46,6 +48,8 @@ function Page({ at }: { at: Route }) {
   switch (at.page) {
     case "overview":
       return <OverviewPage />;
+    case "host-form":
+      return <HostFormPage key={at.edited ?? ""} edited={at.edited} />;
     case "host":
       return <HostPage key={at.host} name={at.host} />;
     case "check":

@@ -60,8 +60,12 @@ export const hostPath = (host: string): string => `/hosts/${encode(host)}`;
 export const checkPath = (id: { host: string; check: string | null }): string =>
   id.check === null ? hostPath(id.host) : `${hostPath(id.host)}/checks/${encode(id.check)}`;
 
+/** The address of the page that changes a host that was added here. */
+export const changeHostPath = (host: string): string => `/change-host?host=${encode(host)}`;
+
 export type Route =
   | { page: "overview" | "problems" | "hosts" | "events" | "notifications" | "explore" | "settings" | "wall" | "missing" }
+  | { page: "host-form"; edited: string | null }
   | { page: "host"; host: string }
   | { page: "check"; host: string; check: string };
 
@@ -71,6 +75,8 @@ const SIMPLE = { "/": "overview", "/problems": "problems", "/hosts": "hosts", "/
 export function routeOf(pathname: string, query: URLSearchParams): Route {
   const simple = SIMPLE[pathname as keyof typeof SIMPLE] as (typeof SIMPLE)[keyof typeof SIMPLE] | undefined;
   if (simple) return { page: simple };
+  if (pathname === "/add-host") return { page: "host-form", edited: null };
+  if (pathname === "/change-host") return { page: "host-form", edited: query.get("host") ?? "" };
   const parts = pathname.split("/").slice(1).map(decode);
   const [first, host, kind, ...rest] = parts;
   if (first === "hosts" && host) {

@@ -16,6 +16,7 @@ import type {
   Trace,
   User,
 } from "./types";
+import type { AddedHost, FieldFault, HostChoices, HostGets, HostTable } from "./configuration";
 import type { Language, MetricInfo } from "../expr/choices";
 
 /** How long a call may take, in milliseconds: longer than the server's own limit for a query. */
@@ -26,12 +27,15 @@ export class ApiError extends Error {
   readonly status: number;
   /** The server's stable name for the failure, or `unreachable`. */
   readonly kind: string;
+  /** Of a submitted host, one by one. */
+  readonly faults: FieldFault[];
 
-  constructor(status: number, kind: string, message: string) {
+  constructor(status: number, kind: string, message: string, faults: FieldFault[] = []) {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.kind = kind;
+    this.faults = faults;
   }
 }
 
@@ -84,9 +88,9 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
 
 function errorFrom(status: number, text: string): ApiError {
   try {
-    const parsed = JSON.parse(text) as { error?: { kind?: string; message?: string } | string };
+    const parsed = JSON.parse(text) as { error?: { kind?: string; message?: string; faults?: FieldFault[] } | string };
     const error = parsed.error;
-    if (typeof error === "object" && error.message) return new ApiError(status, error.kind ?? "error", error.message);
+    if (typeof error === "object" && error.message) return new ApiError(status, error.kind ?? "error", error.message, error.faults);
     if (typeof error === "string") return new ApiError(status, "error", error);
   } catch {
     // Not JSON: a proxy's page, for example. The status says what can be said.
@@ -208,6 +212,17 @@ export const revokeToken = (name: string): Promise<unknown> => request("DELETE",
 export const createUser = (name: string, role: Role): Promise<SignInLink> => request("POST", "/api/v1/users", { name, role });
 export const removeUser = (name: string): Promise<unknown> => request("DELETE", `/api/v1/users${queryString({ name })}`);
 export const signInLink = (name: string): Promise<SignInLink> => request("POST", "/api/v1/users/sign-in-link", { name });
+export const hostChoices = (): Promise<HostChoices> => read("/api/v1/config/choices");
+
+/** Reads a host that was added here; `null` when none of that name was. */
+export async function addedHost(name: string): Promise<AddedHost | null> {
+  return (await read<{ hosts: AddedHost[] }>("/api/v1/config/hosts")).hosts.find((host) => host.name === name) ?? null;
+}
+
+const trial = (isTrial: boolean): string => (isTrial ? "?try=true" : "");
+export const addHost = (name: string, table: HostTable, isTrial: boolean): Promise<HostGets> => request("POST", `/api/v1/config/hosts${trial(isTrial)}`, { name, table });
+export const changeHost = (name: string, table: HostTable, isTrial = false): Promise<HostGets> => request("PUT", `/api/v1/config/hosts/${encodeURIComponent(name)}${trial(isTrial)}`, table);
+export const removeHost = (name: string): Promise<unknown> => request("DELETE", `/api/v1/config/hosts/${encodeURIComponent(name)}`);
 export const reload = (): Promise<unknown> => request("POST", "/api/v1/reload", {});
 
 export function setPassword(password: string, current: string): Promise<unknown> {

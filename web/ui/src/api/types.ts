@@ -4,6 +4,8 @@
  * Times are milliseconds since 1970. A number that is not known is `null`, never zero.
  */
 
+import type { HostSource } from "./configuration";
+
 export type Status = "ok" | "warning" | "critical" | "unknown" | "up" | "down" | "unreachable" | "pending";
 export type StateType = "soft" | "hard";
 export type Role = "viewer" | "operator" | "admin" | "agent";
@@ -84,6 +86,8 @@ export interface CheckView extends CheckId {
   downtimes: Downtime[];
   is_flapping: boolean;
   flapping_percent: number;
+  /** Whether nobody is told of its problems. */
+  is_quiet: boolean;
   /** Hosts that are not up and through which it is reached, nearest first. */
   blocked_by: string[];
   kind: string;
@@ -129,6 +133,8 @@ export interface ConfigStatus {
   loaded_at: number | null;
   /** Of the last reload that failed; empty when all is well. */
   errors: string[];
+  /** Added hosts that are left out because of faults, or overridden by a file. */
+  notes: string[];
 }
 
 /** How the server itself stands. */
@@ -214,6 +220,7 @@ export interface HostDetail {
   agent: AgentView | null;
   polls: PollStatus[];
   restarts: Restart[];
+  source: HostSource | null;
 }
 
 /** A source's counters began anew. */
@@ -251,6 +258,7 @@ export type EventBody =
   | { type: "flapping_started"; percent: number }
   | { type: "flapping_stopped"; percent: number; status: Status }
   | { type: "handler_ran"; what: string; is_ok: boolean; output: string; run_time_ms: number; status: Status; state_type: StateType }
+  | { type: "configured"; author: string; change: "added" | "changed" | "removed" }
   | { type: "commented"; author: string; comment: string };
 
 export interface Event {

@@ -49,6 +49,8 @@ export function tell(body: EventBody): Told {
         title: `Event handler ${body.is_ok ? "ran" : "failed"} (${nameOf(body.status)}, ${body.state_type})`,
         text: `${body.what}: ${body.output}`,
       };
+    case "configured":
+      return { icon: "settings", tone: "", title: `Host ${body.change} by ${body.author}`, text: "" };
     case "commented":
       return { icon: "comment", tone: "", title: `Comment of ${body.author}`, text: body.comment };
   }

@@ -34,7 +34,7 @@ const PLACES: Place[] = [
 const TABS = PLACES.slice(0, 4);
 const OTHERS: Place[] = [...PLACES.slice(4), { to: "/wall", name: "Wall screen", icon: "wall" }, { to: "/settings", name: "Settings", icon: "settings" }];
 
-const isHere = (place: Place): boolean => (place.to === "/" ? path.value === "/" : path.value.startsWith(place.to));
+const isHere = (place: Place): boolean => (place.to === "/" ? path.value === "/" : path.value.startsWith(place.to) || (place.to === "/hosts" && route.value.page === "host-form"));
 
 function Link({ place, kind }: { place: Place; kind: "nav-link" | "tab-link" }) {
   const open = unhandled.value;
@@ -97,6 +97,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
 /** Where the reader is, in words. */
 function Title({ at }: { at: Route }) {
   if (at.page === "host") return <b>{at.host}</b>;
+  if (at.page === "host-form") return <b>{at.edited ?? "Add a host"}</b>;
   if (at.page === "check") {
     return (
       <>

@@ -44,6 +44,11 @@ export function Marks({ check }: { check: CheckView }) {
           <Icon name="downtime" size={12} /> downtime
         </span>
       )}
+      {check.is_quiet && (
+        <span class="mark" data-testid="mark-quiet" title="notify = false: nobody is told of its problems">
+          <Icon name="quiet" size={12} /> tells nobody
+        </span>
+      )}
       {check.is_flapping && (
         <span class="mark" data-testid="mark-flapping" title={`Changes too often: ${check.flapping_percent.toFixed(0)} % of the last runs`}>
           <Icon name="flapping" size={12} /> flapping

@@ -1,5 +1,6 @@
 /** What is known of a host besides its state. */
 
+import type { HostSource, Signature } from "../api/configuration";
 import type { AgentView, HostDetail, PollStatus } from "../api/types";
 import { Moment, Since } from "../components/status";
 import { formatDuration } from "../format/quantity";
@@ -49,6 +50,11 @@ export function HostFacts({ detail }: { detail: HostDetail }) {
             </span>
           </Fact>
         )}
+        {detail.source && (
+          <Fact name="Comes from">
+            <Source source={detail.source} />
+          </Fact>
+        )}
         <Fact name="Host check">{host.state.output || "–"}</Fact>
         {agent && <AgentFact agent={agent} />}
         {polls.map((poll) => (
@@ -57,6 +63,37 @@ export function HostFacts({ detail }: { detail: HostDetail }) {
       </dl>
     </div>
   );
+}
+
+/** Who or what made the host known. */
+function Source({ source }: { source: HostSource }) {
+  const signed = (what: string, { by, at }: Signature) => (
+    <>
+      {what} by {by}, <Moment at={at} />
+    </>
+  );
+  switch (source.kind) {
+    case "file":
+      return (
+        <span data-testid="host-source">
+          <span class="mono wrap">
+            {source.path}:{source.line}
+          </span>
+          {source.overrides_added && <span class="muted"> · also added here; the file holds</span>}
+        </span>
+      );
+    case "added":
+      return (
+        <span data-testid="host-source">
+          {source.added ? signed("added here", source.added) : "added here"}
+          {source.changed && <span class="muted"> · {signed("changed", source.changed)}</span>}
+        </span>
+      );
+    case "agent":
+      return <span data-testid="host-source">its agent, which reported</span>;
+    case "server":
+      return <span data-testid="host-source">the server runs on it</span>;
+  }
 }
 
 /** A difference of clocks beyond this is worth a word, in milliseconds. */

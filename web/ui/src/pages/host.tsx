@@ -3,17 +3,22 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import * as api from "../api/client";
+import type { HostSource } from "../api/configuration";
 import type { CheckView, Event, HostDetail } from "../api/types";
 import { PageActions, RowActions } from "../components/actions";
+import { Icon } from "../components/icon";
 import { Empty, Failure, Skeleton } from "../components/parts";
 import { Marks, Moment, Since, StatusText } from "../components/status";
 import { formatAge } from "../format/quantity";
 import { GraphPanel } from "../graph/graph-panel";
 import { marksOf, marksOfRestarts } from "../graph/marks";
 import { RangePicker } from "../graph/range-picker";
-import { checkPath } from "../router";
+import { changeHostPath, checkPath, navigate } from "../router";
 import { now } from "../state/clock";
+import { isAdmin } from "../state/session";
+import { readSite } from "../state/site";
 import { listen } from "../state/stream";
+import { attempt } from "../state/toast";
 import { compareProblems, keyOf, severityOf, toneOf } from "../status";
 import { HostFacts } from "./host-facts";
 
@@ -60,6 +65,7 @@ export function HostPage({ name }: { name: string }) {
           <StatusText status={host.state.status} isBadge />
           <Marks check={host.state} />
           <PageActions check={host.state} />
+          <HostButtons host={host.name} source={shown.source} />
         </div>
         <HostFacts detail={shown} />
       </header>
@@ -90,6 +96,28 @@ export function HostPage({ name }: { name: string }) {
         )}
       </section>
     </>
+  );
+}
+
+/** What an admin does to a host that was added here. */
+function HostButtons({ host, source }: { host: string; source: HostSource | null }) {
+  if (!isAdmin.value || source?.kind !== "added") return null;
+  const remove = async (): Promise<void> => {
+    if (!confirm(`Remove ${host} and all its checks? What it measured stays as long as the archives reach.`)) return;
+    if (await attempt(`${host} is removed`, () => api.removeHost(host))) {
+      await readSite();
+      navigate("/hosts");
+    }
+  };
+  return (
+    <div class="row">
+      <a class="button" href={changeHostPath(host)} data-testid="change-host">
+        <Icon name="settings" /> Change
+      </a>
+      <button class="button" data-kind="danger" data-size="icon" aria-label={`Remove ${host}`} title="Remove the host" data-testid="remove-host" onClick={() => void remove()}>
+        <Icon name="trash" />
+      </button>
+    </div>
   );
 }
 

@@ -2,9 +2,11 @@
 
 import { useMemo } from "preact/hooks";
 import { HostList } from "../components/host-list";
+import { Icon } from "../components/icon";
 import { Empty, Failure, FilterBox, Segments, Skeleton } from "../components/parts";
 import { matchesHost } from "../filter";
 import { search, setSearch } from "../router";
+import { isAdmin } from "../state/session";
 import { failure, hosts, overview, readSite } from "../state/site";
 import { isProblem, nameOf, severityOf, worstOf } from "../status";
 import type { HostView, Status } from "../api/types";
@@ -43,6 +45,11 @@ export function HostsPage() {
         </span>
         <span class="push" />
         <FilterBox value={filter} onInput={(text) => setSearch({ filter: text }, { replace: true })} label="Filter by name, address, label" testId="hosts-filter" />
+        {isAdmin.value && (
+          <a class="button" data-kind="primary" href="/add-host" data-testid="add-host">
+            <Icon name="plus" /> Add a host
+          </a>
+        )}
       </div>
       <div class="row">
         <Segments<string>

@@ -112,6 +112,15 @@ function Config() {
           </>
         )}
       </p>
+      {status.notes.length > 0 && (
+        <ul class="stack-tight small" data-testid="config-notes">
+          {status.notes.map((note) => (
+            <li key={note} class="status tone-warning wrap">
+              {note}
+            </li>
+          ))}
+        </ul>
+      )}
       {isAdmin.value && (
         <div>
           <button class="button" data-testid="reload" onClick={() => void attempt("The configuration is read again", reload)}>

@@ -1,0 +1,52 @@
+/** Where hosts come from, and those that people add: what the server gives out and takes. */
+
+/** Keys and values of `[host.NAME]`. */
+export type HostTable = Record<string, unknown>;
+
+/** Who did something, and when. */
+export interface Signature {
+  by: string;
+  at: number;
+}
+
+/** Where a host comes from. */
+export type HostSource =
+  | { kind: "file"; path: string; line: number; overrides_added: boolean }
+  | { kind: "added"; added: Signature | null; changed: Signature | null }
+  | { kind: "agent" }
+  | { kind: "server" };
+
+/** A host that was added while the server ran. */
+export interface AddedHost {
+  name: string;
+  /** Secrets are masked; a mask that is sent back keeps them. */
+  table: HostTable;
+  added: Signature | null;
+  changed: Signature | null;
+  overridden_by: string | null;
+  faults: string[];
+}
+
+/** What a host may name. */
+export interface HostChoices {
+  templates: string[];
+  check_templates: string[];
+  groups: string[];
+  contacts: string[];
+  periods: string[];
+  may_add_commands: boolean;
+}
+
+/** What a host gets by its own table, templates, groups and checks for many. */
+export interface HostGets {
+  alive: string;
+  checks: { name: string; kind: string }[];
+  polls: string[];
+}
+
+/** What is wrong with a submitted host: `field` is empty when it is about the whole. */
+export interface FieldFault {
+  field: string;
+  what: string;
+  advice: string;
+}
