@@ -164,7 +164,7 @@ fn reload(file: &Path) {
 
 fn apply(checks: &Arc<Checks>, file: &Path) -> Took {
     let begun = processor_ms();
-    let config = config::load(Some(file)).unwrap();
+    let config = config::load_with(Some(file), None).unwrap();
     let read = processor_ms() - begun;
     let begun = processor_ms();
     let site = config.site(&[], false);

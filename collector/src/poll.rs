@@ -124,9 +124,8 @@ impl Target {
     /// Returns where it is, for people; without passwords.
     pub fn address(&self) -> &str {
         match self {
-            Self::Apache(config) => &config.url,
+            Self::Apache(config) | Self::Nginx(config) => &config.url,
             Self::Memcached(config) => &config.address,
-            Self::Nginx(config) => &config.url,
             Self::Prometheus { config, .. } => &config.url,
         }
     }

@@ -13,14 +13,9 @@ use super::group::GroupCheck;
 use super::handed::HandedIn;
 use super::host::HostConfig;
 use super::raw::{RawCheck, RawConfig, Text};
-<<<<<<< HEAD
-use super::source::nearest;
-use super::{Part, depends, handed, host, people, period, spawner, storage};
-=======
 use super::source::{Fault, Place, nearest};
 use super::table::Named;
-use super::{Part, depends, host, people, period, spawner, storage};
->>>>>>> fdd31e5 (root: hosts are added in the UI, by API and command line; notify = false)
+use super::{Part, depends, handed, host, people, period, spawner, storage};
 
 /// A configuration that makes sense.
 #[derive(Debug, Default)]

@@ -13,12 +13,8 @@
 //! | `site` | what is watched changes while the server runs |
 
 mod access;
-<<<<<<< HEAD
-mod handed;
-=======
 mod added;
-mod commands;
->>>>>>> fdd31e5 (root: hosts are added in the UI, by API and command line; notify = false)
+mod handed;
 mod health;
 mod local;
 mod plugins;
@@ -398,9 +394,9 @@ impl Daemon {
     /// Shows how the last reading of the configuration went: in the UI, and as a check.
     async fn report_config(&self, faults: &[String]) {
         let now = self.clock.now();
-        let (host, notes, is_whole) = {
+        let (notes, is_whole) = {
             let config = &self.applied.lock().await.config;
-            (config.local.name.clone(), config.notes(), config.left_out.is_empty())
+            (config.notes(), config.left_out.is_empty())
         };
         let (status, output) = if !faults.is_empty() {
             let what = "the changed configuration is not in force: ";
@@ -418,26 +414,7 @@ impl Daemon {
                 status.config.loaded_at = now;
             }
         });
-<<<<<<< HEAD
-        let (status, output) = if faults.is_empty() {
-            (Status::Ok, "in force as written".to_owned())
-        } else {
-            let what = "the changed configuration is not in force: ";
-            (Status::Warning, format!("{what}{}", faults.join("\n")))
-        };
         self.hand_in(config::CONFIGURATION_CHECK, status, output).await;
-=======
-        let result = PassiveResult {
-            id: CheckId::check(&host, config::CONFIGURATION_CHECK),
-            status,
-            output,
-            at: None,
-            origin: Origin::Passive,
-        };
-        if let Err(error) = self.checks.submit(result).await {
-            tracing::debug!(%error, "no check shows the configuration");
-        }
->>>>>>> fdd31e5 (root: hosts are added in the UI, by API and command line; notify = false)
     }
 
     /// Closes the store: what is not yet on the disk goes there.
