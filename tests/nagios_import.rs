@@ -292,13 +292,13 @@ fn what_cannot_be_carried_over_is_reported_with_file_and_line() {
         "15: contact \"ghost\" is left out",
         "20: check_interval 0",
         "22: notification_period nights",
-        "28: event_handler piped",
+        "28: piped: run by a shell",
         "34: piped: run by a shell, because it holds a pipe",
         "37: stalking_options o",
         "40: freshness: a stale check is unknown",
         "47: service \"nowhere\" is on no host",
         "48: there is no host \"gone\"",
-        "52: hostdependency",
+        "52: hostdependency: the dependency has no criteria",
         "56: serviceescalation",
     ];
     for text in expected {
@@ -331,4 +331,70 @@ fn what_cannot_be_carried_over_is_reported_with_file_and_line() {
     assert!(!again.status.success());
     let error = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(error.contains("name an empty folder"), "{error}");
+}
+
+/// Tells in sorted lines what needs what, as Nagios expands its dependencies.
+fn needs_told_by_nagios(main: &Path) -> BTreeSet<String> {
+    let mut needs = BTreeSet::new();
+    for (kind, object) in objects_of_nagios(main) {
+        let name = |host: &str, service: &str| match object.get(service) {
+            Some(service) => format!("{}/{service}", object[host]),
+            None => object[host].clone(),
+        };
+        // One that counts while its master is fine is not carried over.
+        let is_opposite = object.get("notification_failure_options").is_some_and(|o| o == "o");
+        if kind.ends_with("dependency") && !is_opposite {
+            let dependent = name("dependent_host_name", "dependent_service_description");
+            needs.insert(format!("{dependent} needs {}", name("host_name", "service_description")));
+        }
+    }
+    needs
+}
+
+#[test]
+fn what_is_said_from_outside_is_as_in_nagios() {
+    let folder = folder();
+    let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nagios/outside.cfg");
+    let main = main_file(folder.path(), &format!("cfg_file={}", objects.display()));
+    let (printed, out) = import(&main);
+    let text = fs::read_to_string(out.join("hosts-1.toml")).unwrap();
+    let hosts = toml::from_str::<toml::Table>(&text).unwrap()["host"].clone();
+    let words = |value: &Value, key: &str| -> Vec<String> {
+        let list = value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        list.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let mut needs = BTreeSet::new();
+    for (host, table) in hosts.as_table().unwrap() {
+        needs.extend(words(table, "depends").iter().map(|need| format!("{host} needs {need}")));
+        for (check, table) in table["check"].as_table().into_iter().flatten() {
+            let needed = words(table, "depends");
+            needs.extend(needed.iter().map(|need| format!("{host}/{check} needs {need}")));
+        }
+    }
+    assert_eq!(needs, needs_told_by_nagios(&main), "{printed}");
+    assert_eq!(needs.len(), 5, "a host's, two within hosts, two of another host: {needs:?}");
+
+    let (db1, db2, switch) = (&hosts["db1"], &hosts["db2"], &hosts["switch"]);
+    let (nrpe, disk) = (&db1["check"]["nrpe"], &db1["check"]["disk"]);
+    assert_eq!(nrpe["nrpe"]["command"].as_str(), Some("check_load"));
+    assert_eq!(words(&nrpe["nrpe"], "arguments"), ["5"]);
+    assert_eq!(nrpe["nrpe"]["tls"].as_str(), Some("anonymous"));
+    assert_eq!(words(disk, "command")[3..], ["-C", "/etc/cert.pem", "-c", "check_disk"]);
+    assert_eq!(nrpe["labels"]["servicegroups"].as_str(), Some("remote"));
+    assert_eq!(disk["labels"]["servicegroups"].as_str(), Some("disks"));
+    let handler = words(&nrpe["on_change"], "command");
+    assert_eq!(handler, ["/usr/local/bin/act", "$SERVICESTATE$", "$SERVICEDESC$"]);
+    assert!(disk.get("on_change").is_none());
+    assert_eq!(words(&db1["on_change"], "command")[..2], ["/usr/local/bin/act", "reboot"]);
+    assert_eq!(db2["notify"].as_bool(), Some(false));
+    assert_eq!(switch["check"]["ports"]["notify"].as_bool(), Some(false));
+    assert!(db1.get("notify").is_none() && nrpe.get("notify").is_none());
+    let place = objects.display();
+    for text in [
+        "114: servicedependency: execution_failure_criteria: checks go on running",
+        "114: servicedependency: notification_failure_criteria w,u,c: c,u count here",
+        "128: servicedependency: the dependency counts while its master is fine",
+    ] {
+        assert!(printed.contains(&format!("{place}:{text}")), "{text}: {printed}");
+    }
 }

@@ -1,23 +1,25 @@
 //! Expanded objects in our words; what has no word here is noted.
 
+mod run;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use noroshi_alerts::{Config as Alerts, Contact as Person, StatusFilter};
 
-use super::command::{self, Variables};
+use super::command;
+use super::depend::{self, Outside};
 use super::expand::{Host, Site};
+use super::nrpe::{self, Nrpe};
 use super::period::{self, PeriodOut, is_always};
 use super::read::{Definition, Source};
 use super::report::Notes;
 
 /// What Nagios does with an object and we do not (yet): directive, value that means "nothing"
 /// there, and what to say.
-const UNCARRIED: [(&str, &str, &str); 8] = [
-    ("event_handler", "", "event handlers are not run"),
+const UNCARRIED: [(&str, &str, &str); 6] = [
     ("first_notification_delay", "0", "the first notification is not delayed"),
     ("stalking_options", "n", "there is no stalking; every change of the output is not kept"),
-    ("servicegroups", "", "there are no groups of checks"),
     ("action_url", "", "there is one address, notes_url"),
     ("obsess", "1", "results are not handed on by a command"),
     ("process_perf_data", "1", "performance data always becomes series"),
@@ -25,10 +27,7 @@ const UNCARRIED: [(&str, &str, &str); 8] = [
 ];
 
 /// Kinds of objects that are not carried over, and what to do instead.
-const UNCARRIED_KINDS: [(&str, &str); 7] = [
-    ("servicegroup", "there are no groups of checks"),
-    ("hostdependency", "dependencies of hosts are not carried over: write `depends` by hand"),
-    ("servicedependency", "dependencies of checks are not carried over: write `depends` by hand"),
+const UNCARRIED_KINDS: [(&str, &str); 4] = [
     ("hostescalation", "escalations are not carried over"),
     ("serviceescalation", "escalations are not carried over"),
     ("hostextinfo", "write notes and notes_url into the host"),
@@ -60,6 +59,7 @@ pub(super) enum Flapping {
 #[derive(Debug)]
 pub(super) enum Look {
     Command(Vec<String>),
+    Nrpe(Nrpe),
     Passive(Duration),
 }
 
@@ -76,6 +76,10 @@ pub(super) struct CheckOut {
     pub(super) is_volatile: bool,
     /// Nobody is told of it.
     pub(super) is_quiet: bool,
+    pub(super) depends: BTreeSet<String>,
+    /// What runs when its state changes.
+    pub(super) on_change: Option<Vec<String>>,
+    pub(super) servicegroups: BTreeSet<String>,
     pub(super) contacts: BTreeSet<String>,
     pub(super) notes: String,
     pub(super) notes_url: String,
@@ -89,6 +93,9 @@ pub(super) struct HostOut {
     pub(super) address: String,
     pub(super) groups: Vec<String>,
     pub(super) parents: BTreeSet<String>,
+    pub(super) depends: BTreeSet<String>,
+    /// What runs when its state changes.
+    pub(super) on_change: Option<Vec<String>>,
     pub(super) contacts: BTreeSet<String>,
     /// Nobody is told of it; its checks have their own word.
     pub(super) is_quiet: bool,
@@ -134,7 +141,9 @@ pub(super) fn convert(site: &Site, source: &Source, notes: &mut Notes) -> Conver
     }
     let contacts: Vec<ContactOut> =
         site.contacts.iter().filter_map(|(name, contact)| person(name, contact, notes)).collect();
+    let outside = depend::collect(site, source, notes);
     let mut context = Context {
+        outside,
         site,
         source,
         notes,
@@ -225,6 +234,7 @@ fn options(text: &str) -> Vec<&str> {
 }
 
 struct Context<'a> {
+    outside: Outside,
     site: &'a Site,
     source: &'a Source,
     notes: &'a mut Notes,
@@ -351,7 +361,9 @@ impl Context<'_> {
         let variables = custom(definition, "_HOST");
         let is_active = definition.text("active_checks_enabled") != Some("0");
         let alive = definition.text("check_command").filter(|text| is_active && !text.is_empty());
-        let alive = alive.and_then(|_| self.argv(definition, &variables, BTreeMap::new()));
+        let none = BTreeMap::new;
+        let alive = alive.and_then(|_| self.argv(definition, "check_command", &variables, none()));
+        let on_change = self.handler(definition, &variables, none());
         let groups = self.site.hostgroups.iter();
         let groups = groups.filter(|(_, members)| members.contains(name));
         let checks = host.services.iter().map(|(description, service)| {
@@ -366,6 +378,8 @@ impl Context<'_> {
             address: text("address"),
             groups: groups.map(|(group, _)| group.clone()).collect(),
             parents: host.parents.iter().map(|parent| usable(parent)).collect(),
+            depends: self.outside.depends.remove(&(name.to_owned(), None)).unwrap_or_default(),
+            on_change,
             contacts: self.contacts(definition, &host.contacts),
             is_quiet: is_quiet(definition),
             variables: variables.iter().map(|(name, v)| (short(name), v.clone())).collect(),
@@ -391,11 +405,21 @@ impl Context<'_> {
         let variables = custom(&host.definition, "_HOST");
         let is_active = service.text("active_checks_enabled") != Some("0");
         let argv = if is_active {
-            self.argv(service, &variables, custom(service, "_SERVICE"))
+            self.argv(service, "check_command", &variables, custom(service, "_SERVICE"))
         } else {
             None
         };
-        let look = argv.map_or_else(|| Look::Passive(self.silence(service)), Look::Command);
+        let look = match argv {
+            None => Look::Passive(self.silence(service)),
+            Some(argv) => nrpe::of(&argv).map_or(Look::Command(argv), Look::Nrpe),
+        };
+        let on_change = self.handler(service, &variables, custom(service, "_SERVICE"));
+        let own = service.text("servicegroups").unwrap_or_default().split(',').map(str::trim);
+        let mut servicegroups: BTreeSet<String> =
+            own.filter(|group| !group.is_empty()).map(str::to_owned).collect();
+        let object = (host_name.to_owned(), description.to_owned());
+        servicegroups.extend(self.outside.servicegroups.remove(&object).unwrap_or_default());
+        let object = (object.0, Some(object.1));
         let text =
             |key: &str| with_names(service.text(key), host_name, &host.definition, description);
         CheckOut {
@@ -405,6 +429,9 @@ impl Context<'_> {
             period: self.period(service),
             flapping: self.flapping(service, "service"),
             variables: custom(service, ""),
+            depends: self.outside.depends.remove(&object).unwrap_or_default(),
+            on_change,
+            servicegroups,
             is_volatile: service.text("is_volatile").is_some_and(|text| text != "0"),
             is_quiet: is_quiet(service),
             contacts: self.contacts(service, contacts),
@@ -436,37 +463,6 @@ impl Context<'_> {
         self.notes.add(&service.place, "passive without freshness: it may be silent for a year");
         PASSIVE_SILENCE
     }
-
-    /// Makes the argv of an object's `check_command`; `None` after a note.
-    fn argv(
-        &mut self,
-        object: &Definition,
-        host: &BTreeMap<String, String>,
-        service: BTreeMap<String, String>,
-    ) -> Option<Vec<String>> {
-        let value = object.values.get("check_command");
-        let Some((place, text)) = value.and_then(|v| Some((&v.place, v.text.as_deref()?))) else {
-            self.notes.add(&object.place, "there is no check_command: results are handed in");
-            return None;
-        };
-        let mut arguments = command::split_arguments(text);
-        let name = arguments.remove(0);
-        let line = self.site.commands.get(&name).and_then(|c| c.text("command_line"));
-        let Some(line) = line else {
-            self.notes.add(place, format!("there is no command {name:?}: results are handed in"));
-            return None;
-        };
-        let user = Some(&self.source.user_macros);
-        let variables = Variables { user, host: host.clone(), service };
-        let made = command::make(line, &arguments, &variables);
-        if let Some(why) = made.shell {
-            self.notes.add(place, format!("{name}: run by a shell, because {why}"));
-        }
-        for name in made.unknown {
-            self.notes.add(place, format!("${name}$ is not known here and stays as it is"));
-        }
-        Some(made.argv)
-    }
 }
 
 fn number(object: &Definition, name: &str, default: f64) -> f64 {
@@ -492,6 +488,6 @@ fn with_names(text: Option<&str>, name: &str, host: &Definition, check: &str) ->
 }
 
 /// Returns a host's name without the slash, which parts host and check here.
-fn usable(name: &str) -> String {
+pub(super) fn usable(name: &str) -> String {
     name.replace('/', "_")
 }

@@ -149,7 +149,7 @@ fn contacts_of(
 }
 
 /// Adds the members of groups; those of an excluded group are excluded.
-fn members_too(mut own: Chosen, groups: &Chosen, members: &Groups) -> Chosen {
+pub(super) fn members_too(mut own: Chosen, groups: &Chosen, members: &Groups) -> Chosen {
     let of = |names: &BTreeSet<String>| -> Vec<String> {
         names.iter().filter_map(|name| members.get(name)).flatten().cloned().collect()
     };

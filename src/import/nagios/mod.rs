@@ -6,7 +6,8 @@
 //! | `resolve` | templates: `use`, `+`, `null`, custom variables |
 //! | `names` | lists of names with `*`, `!` and regular expressions |
 //! | `expand` | which hosts have which services, groups and contacts |
-//! | `command` | a command line becomes an argv |
+//! | `depend` | dependencies, groups of services |
+//! | `command`, `nrpe` | a command line becomes an argv, `check_nrpe` the built-in probe |
 //! | `convert` | intervals, periods and options in our words; what has none is noted |
 //! | `write` | the TOML files |
 //! | `report` | what could not be carried over, with its places |
@@ -16,8 +17,10 @@
 
 mod command;
 mod convert;
+mod depend;
 mod expand;
 mod names;
+mod nrpe;
 mod period;
 mod read;
 mod report;

@@ -10,6 +10,7 @@ use toml::Value;
 
 use super::ImportError;
 use super::convert::{CheckOut, Converted, Flapping, HostOut, Look, Times};
+use super::nrpe::Nrpe;
 
 /// Writes the files; returns their paths.
 pub(super) fn write(converted: &Converted, out: &Path) -> Result<Vec<PathBuf>, ImportError> {
@@ -113,6 +114,8 @@ fn host_table(host: &HostOut) -> String {
     said(&mut text, "alias", &host.alias);
     list(&mut text, "groups", host.groups.iter());
     list(&mut text, "parents", host.parents.iter());
+    list(&mut text, "depends", host.depends.iter());
+    handler(&mut text, host.on_change.as_deref());
     list(&mut text, "contacts", host.contacts.iter());
     if host.is_quiet {
         text += "notify = false\n";
@@ -135,9 +138,16 @@ fn check_table(host: &HostOut, check: &CheckOut) -> String {
     let mut text = format!("\n[host.{}.check.{}]\n", key(&host.name), key(&check.name));
     match &check.look {
         Look::Command(argv) => list(&mut text, "command", argv.iter()),
+        Look::Nrpe(nrpe) => text += &nrpe_table(nrpe),
         Look::Passive(silence) => text += &format!("passive = {}\n", humane(*silence)),
     }
     text += &written_times(&check.times);
+    list(&mut text, "depends", check.depends.iter());
+    handler(&mut text, check.on_change.as_deref());
+    if !check.servicegroups.is_empty() {
+        let groups: Vec<&str> = check.servicegroups.iter().map(String::as_str).collect();
+        text += &format!("labels.servicegroups = {}\n", quoted(&groups.join(",")));
+    }
     if check.is_volatile {
         text += "volatile = true\n";
     }
@@ -155,6 +165,30 @@ fn check_table(host: &HostOut, check: &CheckOut) -> String {
     said(&mut text, "notes", &check.notes);
     said(&mut text, "notes_url", &check.notes_url);
     text
+}
+
+/// Writes what runs when a state changes.
+fn handler(text: &mut String, argv: Option<&[String]>) {
+    if let Some(argv) = argv {
+        let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+        *text += &format!("on_change = {{ command = [{}] }}\n", argv.join(", "));
+    }
+}
+
+/// Writes a check by NRPE; `check_nrpe` takes any certificate and none.
+fn nrpe_table(nrpe: &Nrpe) -> String {
+    let mut keys = vec![format!("command = {}", quoted(&nrpe.command))];
+    if !nrpe.arguments.is_empty() {
+        let list: Vec<String> = nrpe.arguments.iter().map(|text| quoted(text)).collect();
+        keys.push(format!("arguments = [{}]", list.join(", ")));
+    }
+    if !nrpe.host.is_empty() {
+        keys.push(format!("host = {}", quoted(&nrpe.host)));
+    }
+    keys.extend(nrpe.port.map(|port| format!("port = {port}")));
+    keys.push(if nrpe.is_plain { "tls = false" } else { "tls = \"anonymous\"" }.to_owned());
+    keys.extend(nrpe.is_version_2.then(|| "version = 2".to_owned()));
+    format!("nrpe = {{ {} }}\n", keys.join(", "))
 }
 
 /// Writes when flapping is looked for.
