@@ -1,7 +1,8 @@
 //! The loads of `bench/checks.sh`: how fast programs start at all, and how fast a server answers.
 //!
 //! `checks_load spawn IN_FLIGHT SECONDS PROGRAM [ARGUMENT...]` starts a program again and again,
-//! reads its output, and prints runs a second and the milliseconds of its own CPU for each.
+//! reads its output, and prints runs a second and for each the milliseconds of its own CPU, and of
+//! its own and the program's together.
 //! `checks_load get IN_FLIGHT SECONDS HOST:PORT PATH` asks over connections that stay open and
 //! prints the answers with 200 a second, and how many had `probe_success 1` in them.
 
@@ -21,7 +22,7 @@ fn main() {
     let rest = arguments[3..].to_vec();
     let (done, good) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let is_spawn = arguments[0] == "spawn";
-    let (begun, ticks) = (Instant::now(), own_ticks());
+    let begun = Instant::now();
     let threads: Vec<_> = (0..in_flight)
         .map(|_| {
             let (rest, done, good) = (rest.clone(), Arc::clone(&done), Arc::clone(&good));
@@ -41,18 +42,20 @@ fn main() {
     let per_second = done / begun.elapsed().as_secs_f64();
     if is_spawn {
         // A tick is 10 ms on Linux.
-        let cpu_ms = (own_ticks() - ticks) * 10.0 / done;
-        println!("{per_second:.0} {cpu_ms:.3}");
+        let [own, children] = ticks().map(|ticks| ticks * 10.0 / done);
+        println!("{per_second:.0} {own:.3} {:.3}", own + children);
     } else {
         println!("{per_second:.0} {}", good.load(Ordering::Relaxed) as f64 / done);
     }
 }
 
-/// Returns the ticks of CPU that this process has used, without its children.
-fn own_ticks() -> f64 {
+/// Returns the ticks of CPU that this process has used, and those of its children that have ended.
+fn ticks() -> [f64; 2] {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()
+    // proc_pid_stat(5): utime, stime, cutime and cstime are the 14th to 17th field.
+    let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11);
+    let ticks: Vec<f64> = fields.take(4).map(|field| field.parse().unwrap()).collect();
+    [ticks[0] + ticks[1], ticks[2] + ticks[3]]
 }
 
 fn spawn(argv: &[String], until: Instant, done: &AtomicU64) {

@@ -47,7 +47,7 @@ pub struct PluginSpec {
     pub name: String,
     /// Program and arguments; no shell.
     pub argv: Vec<String>,
-    /// Environment variables added to `PATH` and `LC_ALL`.
+    /// Environment variables added to `PATH` and `LC_CTYPE`.
     pub env: BTreeMap<String, String>,
     /// From run to run.
     pub interval: Duration,

@@ -376,6 +376,7 @@ impl Checks {
             })
         }));
         self.messages.send(message).await.map_err(|_| ActionError::Stopping)?;
+        self.to_write.notify_one();
         answer.await.unwrap_or(Err(ActionError::Stopping))
     }
 

@@ -16,7 +16,7 @@ use noroshi_model::{StateType, Status, Timestamp};
 use crate::spec::{CheckSpec, HostSpec};
 use crate::state::State;
 use crate::step::Rules;
-pub(crate) use asked::names as names_asked;
+pub(crate) use asked::{names as names_asked, speak_of_states};
 use more::More;
 
 /// Macros of the host that are handed over in the environment, and of the check with `SERVICE` in

@@ -82,9 +82,11 @@ pub(crate) fn first(phase: u64, interval_ms: i64, waiting: usize, now: i64) -> i
 pub(crate) struct Queue(BinaryHeap<Reverse<(i64, CheckId)>>);
 
 impl Queue {
-    /// Notes that a check is due.
-    pub(crate) fn push(&mut self, due: i64, id: CheckId) {
+    /// Notes that a check is due. Returns whether it is due before all others.
+    pub(crate) fn push(&mut self, due: i64, id: CheckId) -> bool {
+        let is_earliest = self.earliest().is_none_or(|earliest| due < earliest);
         self.0.push(Reverse((due, id)));
+        is_earliest
     }
 
     /// Takes the earliest entry if it is due.

@@ -4,24 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::seam::RECORD_BYTES_MAX;
-use noroshi_model::{Batch, CheckId, CheckResult, RecordBatch, Sink, Timestamp};
+use noroshi_model::{Batch, CheckId, CheckResult, RecordBatch, Sample, Sink, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, HandlerCall, Out};
 use crate::checks::Deps;
 use crate::handler::Handlers;
 use crate::plugin::Plugins;
-use crate::probe::Finding;
+use crate::probe::More;
 use crate::samples;
 use crate::schedule::Steady;
 use crate::stats::{Counters, count};
 
 /// How many messages are taken in one commit.
 const BATCH_MAX: usize = 512;
+/// How long results gather before they are judged together. Who acts does not wait for that.
+const GATHER: Duration = Duration::from_millis(10);
+/// How long performance data gathers before the store is given it: each batch is a write to disk.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 /// How often downtimes and held problems are looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// How often the states that are behind on disk are written: what a kill may lose of times and
@@ -31,8 +35,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(15);
 const FLUSH_MAX: usize = 1000;
 /// How long the writer waits before it tries again to commit.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How many batches of performance data wait for the store; a further one is dropped and counted.
-const SAMPLES_MAX: usize = 64;
+/// How many rounds' performance data waits for the store, five seconds' or more; a further one's is
+/// dropped and counted.
+const SAMPLES_MAX: usize = 512;
 /// How many event handlers run at once; further ones wait.
 const HANDLERS_MAX: usize = 16;
 /// How many event handlers wait; a further one is dropped and logged.
@@ -45,7 +50,7 @@ pub(crate) type Action =
 /// What the writer is told.
 pub(crate) enum Message {
     /// A run has ended.
-    Result(Box<CheckResult>, Box<Finding>),
+    Result(Box<CheckResult>, More),
     /// Somebody wants something done.
     Act(Action),
 }
@@ -73,7 +78,7 @@ struct Round {
 
 /// Where it goes that is not committed here.
 struct Outlets {
-    samples: mpsc::Sender<Batch>,
+    samples: mpsc::Sender<Vec<Sample>>,
     handlers: mpsc::Sender<HandlerCall>,
 }
 
@@ -100,7 +105,9 @@ impl Writer {
         loop {
             let (mut is_flush, mut is_stop) = (false, false);
             tokio::select! {
-                _ = inbox.recv_many(&mut messages, BATCH_MAX) => {}
+                _ = inbox.recv_many(&mut messages, BATCH_MAX) => {
+                    self.gather(&mut inbox, &mut messages, &stop).await;
+                }
                 _ = ticks.tick() => {}
                 _ = flushes.tick() => is_flush = true,
                 () = self.to_write.notified() => {}
@@ -126,6 +133,30 @@ impl Writer {
         while tasks.join_next().await.is_some() {}
     }
 
+    /// Lets further results come, unless somebody waits for an action.
+    async fn gather(
+        &self,
+        inbox: &mut mpsc::Receiver<Message>,
+        messages: &mut Vec<Message>,
+        stop: &CancellationToken,
+    ) {
+        let is_result = |message: &Message| matches!(message, Message::Result(..));
+        if messages.len() >= BATCH_MAX || !messages.iter().all(is_result) {
+            return;
+        }
+        tokio::select! {
+            () = sleep(GATHER) => {}
+            // The inbox is not looked at: each result would be a wake-up.
+            () = self.to_write.notified() => {}
+            () = stop.cancelled() => {}
+        }
+        while messages.len() < BATCH_MAX
+            && let Ok(message) = inbox.try_recv()
+        {
+            messages.push(message);
+        }
+    }
+
     /// Lets the messages change the board.
     fn take(&self, messages: &mut Vec<Message>) -> Round {
         let (now, steady) = (self.deps.clock.now(), self.steady.now());
@@ -133,12 +164,12 @@ impl Writer {
         let mut board = self.board.lock();
         for message in messages.drain(..) {
             match message {
-                Message::Result(result, finding) => {
+                Message::Result(result, more) => {
                     count(&self.counters.results, 1);
                     self.counters.latency.note(result.latency);
                     self.counters.run_time.note(result.finished.since(result.started));
-                    let status = board.take_result(&result, finding.over, now, steady);
-                    samples::add(&mut board.out.samples, &result, &finding.measures, status);
+                    let status = board.take_result(&result, more.over, now, steady);
+                    samples::add(&mut board.out.samples, &result, &more.measures, status);
                 }
                 Message::Act(action) => round.replies.push(action(&mut board, now, steady)),
             }
@@ -175,9 +206,8 @@ impl Writer {
             }
         }
         if !out.samples.is_empty() {
-            let batch = Batch { samples: out.samples, metas: samples::metas(), ..Batch::default() };
-            let samples = batch.samples.len();
-            if outlets.samples.try_send(batch).is_err() {
+            let samples = out.samples.len();
+            if outlets.samples.try_send(out.samples).is_err() {
                 count(&self.counters.samples_dropped, samples);
                 tracing::warn!(samples, "performance data dropped: the store is behind");
             }
@@ -233,13 +263,30 @@ impl Writer {
     }
 }
 
-/// Hands performance data to the store, one batch after the other.
-async fn publish(sink: Arc<dyn Sink>, mut batches: mpsc::Receiver<Batch>, counters: Arc<Counters>) {
-    while let Some(batch) = batches.recv().await {
-        let samples = batch.samples.len();
+/// Hands performance data to the store, all that has gathered in one batch.
+async fn publish(
+    sink: Arc<dyn Sink>,
+    mut samples: mpsc::Receiver<Vec<Sample>>,
+    counters: Arc<Counters>,
+) {
+    let mut gathered = Vec::new();
+    let mut metas = samples::metas();
+    let mut last: Option<Instant> = None;
+    while samples.recv_many(&mut gathered, SAMPLES_MAX).await > 0 {
+        if let Some(last) = last {
+            sleep_until(last + PUBLISH_EVERY).await;
+        }
+        while let Ok(further) = samples.try_recv() {
+            gathered.push(further);
+        }
+        let all: Vec<Sample> = gathered.drain(..).flatten().collect();
+        let number = all.len();
+        let batch = Batch { samples: all, metas: std::mem::take(&mut metas), ..Batch::default() };
+        last = Some(Instant::now());
         if let Err(error) = sink.submit(batch).await {
-            count(&counters.samples_dropped, samples);
-            tracing::warn!(samples, reason = error.as_str(), "performance data not taken");
+            metas = samples::metas();
+            count(&counters.samples_dropped, number);
+            tracing::warn!(samples = number, reason = error.as_str(), "performance data not taken");
         }
     }
 }

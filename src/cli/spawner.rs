@@ -6,10 +6,6 @@ use anyhow::Context as _;
 use clap::Args;
 use noroshi_checks::plugin::{Limits, serve_spawner};
 
-/// How many programs are being started at once. A start holds its thread until the program has been
-/// loaded: one thread starts half as many a second as this machine can (`bench/checks.sh`).
-const THREADS: usize = 8;
-
 /// Arguments of `spawner`.
 #[derive(Args, Debug)]
 pub(super) struct SpawnerArgs {
@@ -32,9 +28,7 @@ pub(super) fn run(args: &SpawnerArgs) -> anyhow::Result<ExitCode> {
         runs_at_once: args.at_once,
     };
     limits.apply()?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    runtime.block_on(serve_spawner()).context(
+    serve_spawner().context(
         "the spawner runs for a server, which starts it with a socket as standard input",
     )?;
     Ok(ExitCode::SUCCESS)

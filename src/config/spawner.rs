@@ -88,7 +88,7 @@ pub(super) fn resolve(faults: &mut Faults<'_>, raw: &RawPlugins, spec: &mut Plug
     }
     if let Some(count) = &raw.processes_max {
         if *count.get_ref() < PROCESSES_MIN {
-            let what = "the spawner alone has nine threads, which count".to_owned();
+            let what = "the spawner alone has ten threads, which count".to_owned();
             faults.at(&count.span(), what, "write 16 or more");
         }
         spawner.limits.processes_max = Some(u64::from(*count.get_ref()));

@@ -33,8 +33,13 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            _ = hangups.recv() => tracing::info!("SIGHUP: reading the configuration again"),
-            Some(()) = asked.recv() => {}
+            _ = hangups.recv() => {
+                tracing::info!("SIGHUP: reading the configuration again");
+                (is_read, seen) = look(&daemon).await.map(|now| (now.clone(), now))?;
+            }
+            Some(()) = asked.recv() => {
+                (is_read, seen) = look(&daemon).await.map(|now| (now.clone(), now))?;
+            }
             _ = ticks.tick() => {
                 let now = look(&daemon).await?;
                 let is_resting = now == seen;

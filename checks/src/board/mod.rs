@@ -1,12 +1,13 @@
 //! The board: every check with its spec, its state and when it is due. In memory, without IO.
 //!
-//! `mod.rs` holds the board itself and what is applied to it; `cluster.rs` who is a member of
+//! `mod.rs` holds the board itself and what is applied to it; `entry.rs` one check; `cluster.rs` who is a member of
 //! what, `heartbeat.rs` calls from outside; `graph.rs` what
 //! stands behind what; `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it. What must become durable or be
 //! told is collected in [`Out`]; whoever changed the board drains it.
 
 mod asked;
 mod cluster;
+mod entry;
 mod graph;
 mod heartbeat;
 mod judge;
@@ -14,23 +15,23 @@ mod mark;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use noroshi_model::time::millis;
 use noroshi_model::{CheckId, RecordBatch, Records, Sample, StateType, Status, Timestamp};
 
 use crate::log::EventLog;
-use crate::macros::{Facts, Macros, names_asked};
+use crate::macros::{Facts, Macros};
 use crate::mark::{Comment, Downtimes};
 use crate::period::Periods;
 use crate::probe::{Judged, Member, Probe};
 use crate::record::{self, StateError};
 use crate::schedule::{self, Queue};
-use crate::spec::{CheckSpec, HandlerSpec, HostSpec, Site, Timing};
+use crate::spec::{HandlerSpec, HostSpec, Site, Timing};
 use crate::state::{Over, State};
-use crate::step::Rules;
 
 use cluster::Clusters;
+pub(crate) use entry::Entry;
 use graph::Graph;
 pub(crate) use show::{all_to_wall, to_wall};
 
@@ -47,30 +48,6 @@ pub struct Applied {
     pub changed: usize,
     /// Hosts and checks that are gone.
     pub removed: usize,
-}
-
-/// One host's own check, or one check on a host.
-pub(crate) struct Entry {
-    pub(crate) id: CheckId,
-    pub(crate) host: Arc<HostSpec>,
-    /// `None` for the host itself.
-    pub(crate) check: Option<Arc<CheckSpec>>,
-    /// `None` for a host that is taken to be up.
-    pub(crate) probe: Option<Arc<Probe>>,
-    /// For an expression check: the expression made ready, once it was needed. A site of 100,000
-    /// checks is applied before it is read.
-    judged: OnceLock<Arc<Judged>>,
-    pub(crate) timing: Timing,
-    pub(crate) rules: Rules,
-    pub(crate) state: State,
-    phase: u64,
-    /// When it is due, in steady milliseconds; `None`: not planned.
-    pub(crate) due: Option<i64>,
-    pub(crate) is_running: bool,
-    /// Somebody asked for a run while one was under way.
-    wants_rerun: bool,
-    /// Macros in its texts that speak of others.
-    asks: Vec<String>,
 }
 
 /// A run to be made.
@@ -134,6 +111,8 @@ pub(crate) struct Board {
     /// The wall time of the last change.
     wall: Timestamp,
     user_macros: Arc<BTreeMap<u16, String>>,
+    /// Whether plug-ins get every macro in their environment.
+    has_environment_macros: bool,
     periods: Periods,
     clusters: Clusters,
     /// When what calls in began its work, if it said so.
@@ -167,6 +146,7 @@ impl Board {
             dirty: BTreeSet::new(),
             wall: Timestamp::MIN,
             user_macros: Arc::default(),
+            has_environment_macros: false,
             periods: Periods::default(),
             clusters: Clusters::default(),
             begun: HashMap::new(),
@@ -179,6 +159,7 @@ impl Board {
     /// Makes the site what is watched. Checks that stay keep their states and their phases.
     pub(crate) fn apply(&mut self, site: Site, now: Timestamp, steady: i64) -> Applied {
         self.user_macros = Arc::new(site.user_macros);
+        self.has_environment_macros = site.plugins.has_environment_macros;
         self.periods = Periods::new(&site.periods);
         let mut before = std::mem::take(&mut self.entries);
         let mut applied = Applied::default();
@@ -323,6 +304,7 @@ impl Board {
             entry.is_running = true;
             entry.wants_rerun = false;
             let asks = entry.asks.clone();
+            let has_states = entry.has_states || self.has_environment_macros;
             let job = Job {
                 id: id.clone(),
                 probe,
@@ -332,7 +314,11 @@ impl Board {
                 heard: entry.state.heard,
                 due,
                 members: self.members(&id),
-                macros: Macros { asked: self.asked(&id, &asks), now, ..self.macros(&id) },
+                macros: Macros {
+                    asked: self.asked(&id, &asks),
+                    now,
+                    ..self.macros_of(&id, has_states)
+                },
             };
             jobs.push(job);
         }
@@ -355,8 +341,7 @@ impl Board {
         entry.wants_rerun = true;
         if !entry.is_running && entry.due.is_none_or(|due| due > at) {
             entry.due = Some(at);
-            self.queue.push(at, id.clone());
-            self.out.is_due_sooner = true;
+            self.out.is_due_sooner |= self.queue.push(at, id.clone());
         }
         true
     }
@@ -380,8 +365,7 @@ impl Board {
             }
         };
         if let Some(due) = entry.due {
-            self.queue.push(due, id.clone());
-            self.out.is_due_sooner = true;
+            self.out.is_due_sooner |= self.queue.push(due, id.clone());
         }
     }
 
@@ -400,14 +384,22 @@ impl Board {
 
     /// Returns what macros stand for in the texts of a check or host.
     pub(crate) fn macros(&self, id: &CheckId) -> Macros {
+        self.macros_of(id, true)
+    }
+
+    /// Returns what macros stand for, with or without those that speak of states.
+    fn macros_of(&self, id: &CheckId, has_states: bool) -> Macros {
         let host_id = CheckId { host: Arc::clone(&id.host), check: None };
-        let facts = |id: &CheckId| self.entries.get(id).map(|e| Facts::new(&e.state, &e.rules));
+        let facts = |id: &CheckId| {
+            let entry = self.entries.get(id).filter(|_| has_states)?;
+            Some(Facts::new(&entry.state, &entry.rules))
+        };
         let entry = self.entries.get(id);
         Macros {
             host: entry.map(|entry| Arc::clone(&entry.host)).unwrap_or_default(),
             check: entry.and_then(|entry| entry.check.clone()),
             host_facts: facts(&host_id).unwrap_or_default(),
-            check_facts: if id.is_host() { None } else { facts(id) },
+            check_facts: (!id.is_host()).then(|| facts(id).unwrap_or_default()),
             user: Arc::clone(&self.user_macros),
             asked: BTreeMap::new(),
             now: self.wall,
@@ -419,77 +411,6 @@ impl Board {
         let number = self.next_mark;
         self.next_mark += 1;
         number
-    }
-}
-
-impl Entry {
-    fn new(id: CheckId, host: Arc<HostSpec>, check: Option<Arc<CheckSpec>>) -> Self {
-        let (probe, timing, flapping, is_volatile) = match &check {
-            Some(check) => {
-                (Some(check.probe.clone()), &check.timing, check.flapping, check.is_volatile)
-            }
-            None => (host.probe.clone(), &host.timing, host.flapping, false),
-        };
-        let timing = timing.bounded();
-        let rules = Rules {
-            is_host: id.is_host(),
-            attempts_max: timing.attempts_max,
-            window: timing.window,
-            is_volatile,
-            flapping,
-        };
-        let asks = names_asked(probe.iter().flat_map(Probe::texts));
-        let (phase, state) = (schedule::phase(&id), State::pending());
-        Self {
-            id,
-            host,
-            check,
-            probe: probe.map(Arc::new),
-            judged: OnceLock::new(),
-            timing,
-            rules,
-            state,
-            phase,
-            due: None,
-            is_running: false,
-            wants_rerun: false,
-            asks,
-        }
-    }
-
-    /// Returns the expression made ready; `None` for a check that looks otherwise.
-    pub(crate) fn judged(&self) -> Option<Arc<Judged>> {
-        let Some(Probe::Expression(probe)) = self.probe.as_deref() else { return None };
-        Some(Arc::clone(self.judged.get_or_init(|| Arc::new(Judged::new(probe)))))
-    }
-
-    /// Tells whether its slot was missed while the server was away, or it never ran.
-    fn is_late(&self, steady: i64) -> bool {
-        let is_active = self.probe.as_deref().is_some_and(Probe::is_active);
-        let interval = millis(self.timing.interval);
-        is_active
-            && self.state.started.is_none_or(|started| {
-                // The slot that its last run belonged to, and the one after it.
-                started.as_millis() + interval + interval / 2 < steady
-                    || started.as_millis() > steady
-            })
-    }
-
-    /// Returns when it is first due after a start or a change of its timing.
-    fn first_due(&self, waiting: usize, steady: i64) -> Option<i64> {
-        let interval = millis(self.timing.interval);
-        match self.probe.as_deref()? {
-            // A full span of grace: whoever reports may have been away because the server was.
-            probe if !probe.is_active() => probe.freshness().map(|span| steady + millis(span)),
-            _ if self.is_late(steady) => {
-                Some(schedule::first(self.phase, interval, waiting, steady))
-            }
-            _ if self.state.is_being_confirmed() => {
-                let due = self.state.started.map_or(steady, Timestamp::as_millis);
-                Some((due + millis(self.timing.retry_interval)).max(steady))
-            }
-            _ => Some(schedule::slot_after(self.phase, interval, steady)),
-        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::run::Ran;
 use super::understand::Exit;
@@ -27,7 +26,7 @@ pub(super) enum Request {
         id: u64,
         /// Program and arguments.
         argv: Vec<String>,
-        /// Environment besides `PATH` and `LC_ALL`.
+        /// Environment besides `PATH` and `LC_CTYPE`.
         env: BTreeMap<String, String>,
         /// When it is ended.
         time_limit: Duration,
@@ -86,47 +85,72 @@ fn put(into: &mut Vec<u8>, head: &impl Serialize, tail: [&[u8]; 2]) -> io::Resul
     Ok(())
 }
 
-/// Reads the next frame: its head, and what follows it. `None` at the end of the stream.
-///
-/// Errors: the stream's, and `InvalidData` for what is no frame. Cancel: what was read is lost.
-pub(super) async fn read<T: DeserializeOwned>(
-    from: &mut (impl AsyncRead + Unpin),
-) -> io::Result<Option<(T, Vec<u8>)>> {
-    let head_bytes = match from.read_u32().await {
-        Ok(bytes) => bytes as usize,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let tail_bytes = from.read_u32().await? as usize;
-    if head_bytes.saturating_add(tail_bytes) > FRAME_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than a frame may be"));
+/// What came through the line and is not yet taken.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    /// Where the next frame begins.
+    at: usize,
+}
+
+impl Inbox {
+    /// Adds what was read.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..std::mem::take(&mut self.at));
+        self.bytes.extend_from_slice(bytes);
     }
-    let mut head = vec![0; head_bytes];
-    from.read_exact(&mut head).await?;
-    let mut tail = vec![0; tail_bytes];
-    from.read_exact(&mut tail).await?;
-    Ok(Some((serde_json::from_slice(&head)?, tail)))
+
+    /// Takes the next frame, its head and what follows it; `None` when it is not yet whole.
+    ///
+    /// Errors: `InvalidData` for what is no frame.
+    pub(super) fn take<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<u8>)>> {
+        let rest = &self.bytes[self.at..];
+        let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX_BYTES>() else {
+            return Ok(None);
+        };
+        let length = |at: usize| {
+            u32::from_be_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]])
+                as usize
+        };
+        let (head_bytes, tail_bytes) = (length(0), length(4));
+        let frame_bytes = head_bytes.saturating_add(tail_bytes);
+        if frame_bytes > FRAME_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than a frame may be"));
+        }
+        if rest.len() < frame_bytes {
+            return Ok(None);
+        }
+        let (head, tail) = rest[..frame_bytes].split_at(head_bytes);
+        let frame = (serde_json::from_slice(head)?, tail.to_vec());
+        self.at += PREFIX_BYTES + frame_bytes;
+        Ok(Some(frame))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_written_is_read_back_and_bytes_stay_bytes() {
+    #[test]
+    fn what_is_written_is_read_back_and_bytes_stay_bytes() {
         let mut bytes = Vec::new();
         let argv = vec!["check".to_owned(), "a \"b\"\n\u{1f525}".to_owned()];
         let env = BTreeMap::from([("A".to_owned(), String::new())]);
         let time_limit = Duration::from_millis(1500);
         put_request(&mut bytes, &Request::Run { id: 7, argv, env, time_limit }).unwrap();
         put_request(&mut bytes, &Request::Cancel { id: u64::MAX }).unwrap();
-        let mut from = bytes.as_slice();
-        let (request, _) = read::<Request>(&mut from).await.unwrap().unwrap();
-        let Request::Run { id: 7, argv, time_limit, .. } = request else { panic!("{request:?}") };
+        let mut inbox = Inbox::default();
+        let mut requests = Vec::new();
+        // However it is cut on its way.
+        for piece in bytes.chunks(5) {
+            inbox.push(piece);
+            while let Some((request, _)) = inbox.take::<Request>().unwrap() {
+                requests.push(request);
+            }
+        }
+        let Request::Run { id: 7, argv, time_limit, .. } = &requests[0] else { panic!() };
         assert_eq!((argv[1].as_str(), time_limit.as_millis()), ("a \"b\"\n\u{1f525}", 1500));
-        let (request, _) = read::<Request>(&mut from).await.unwrap().unwrap();
-        assert!(matches!(request, Request::Cancel { id: u64::MAX }));
-        assert!(read::<Request>(&mut from).await.unwrap().is_none());
+        assert!(matches!(requests[1..], [Request::Cancel { id: u64::MAX }]), "{requests:?}");
 
         let given = Ran {
             exit: Exit::NotFound("x".to_owned()),
@@ -136,19 +160,23 @@ mod tests {
         };
         let mut bytes = Vec::new();
         put_answer(&mut bytes, 9, &given).unwrap();
-        let (answer, tail) = read::<Answer>(&mut bytes.as_slice()).await.unwrap().unwrap();
+        inbox.push(&bytes);
+        let (answer, tail) = inbox.take::<Answer>().unwrap().unwrap();
         assert_eq!((answer.id, ran(answer, tail)), (9, given));
+        assert!(inbox.take::<Answer>().unwrap().is_none());
     }
 
-    #[tokio::test]
-    async fn what_is_too_long_or_no_frame_is_refused() {
+    #[test]
+    fn what_is_too_long_or_no_frame_is_refused() {
         let mut bytes = b"before".to_vec();
         let argv = vec!["x".repeat(FRAME_BYTES_MAX)];
         let run = Request::Run { id: 1, argv, env: BTreeMap::new(), time_limit: Duration::ZERO };
         assert!(put_request(&mut bytes, &run).is_err());
         assert_eq!(bytes, b"before");
-        for wrong in [&[0xff; 8][..], b"\0\0\0\x02\0\0\0\0{}", b"\0\0\0\x02\0\0\0\0{"] {
-            assert!(read::<Request>(&mut &wrong[..]).await.is_err(), "{wrong:?}");
+        for wrong in [&[0xff; 8][..], b"\0\0\0\x02\0\0\0\0{}"] {
+            let mut inbox = Inbox::default();
+            inbox.push(wrong);
+            assert!(inbox.take::<Request>().is_err(), "{wrong:?}");
         }
     }
 }

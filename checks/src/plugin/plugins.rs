@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{self, Answer, Request};
+use super::frame::{self, Answer, Inbox, Request};
 use super::limits::Limits;
 use super::run::{Ran, TERM_GRACE, run};
 use super::understand::Exit;
@@ -35,8 +35,8 @@ const SILENT: &str = "spawner_silent";
 const NOT_STARTED: &str = "spawner_not_started";
 /// How many requests wait to be written. When it is full, whoever brings one waits.
 const REQUESTS_MAX: usize = 1024;
-/// How much is read ahead.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// How much is read at once.
+const BUFFER_BYTES: usize = 64 * 1024;
 /// How much longer than the run's time an answer is waited for: the time that a program gets to
 /// end by itself, and a busy machine.
 const ANSWER_GRACE: Duration = TERM_GRACE.saturating_add(Duration::from_secs(8));
@@ -161,7 +161,7 @@ impl Plugins {
 
     /// Runs a program to its end or to its time-out; then its whole process group is ended.
     ///
-    /// The environment is `PATH`, `LC_ALL` and `env`. Every failure is an [`Exit`]; when the
+    /// The environment is `PATH`, `LC_CTYPE` and `env`. Every failure is an [`Exit`]; when the
     /// spawner fails it is [`Exit::NotRun`]. Cancel: when the future is dropped, the process group
     /// gets SIGKILL.
     pub async fn run(
@@ -381,17 +381,24 @@ async fn write_requests(
 }
 
 async fn read_answers(
-    from: OwnedReadHalf,
+    mut from: OwnedReadHalf,
     waiting: &Mutex<HashMap<u64, oneshot::Sender<Ran>>>,
 ) -> io::Result<()> {
-    let mut from = BufReader::with_capacity(BUFFER_BYTES, from);
-    while let Some((answer, tail)) = frame::read::<Answer>(&mut from).await? {
-        if let Some(reply) = waiting.lock().remove(&answer.id) {
-            // Who asked may have gone away.
-            drop(reply.send(frame::ran(answer, tail)));
+    let mut inbox = Inbox::default();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        inbox.push(&buffer[..count]);
+        while let Some((answer, tail)) = inbox.take::<Answer>()? {
+            if let Some(reply) = waiting.lock().remove(&answer.id) {
+                // Who asked may have gone away.
+                drop(reply.send(frame::ran(answer, tail)));
+            }
         }
     }
-    Ok(())
 }
 
 /// Ends the processes of a session: what plug-ins were running when their spawner was killed.

@@ -4,99 +4,277 @@
 //! fork and exec: each start is a `posix_spawn`, which costs the same however large the server is.
 //! Its end of the line is its standard input. When the line ends, the server has: every plug-in
 //! under way is ended, and the spawner too.
+//!
+//! One thread reads requests. Eight start programs, each one after the other, and wait for a moment
+//! for the end: so no more plug-ins are young than the machine has use for, and most of them cost
+//! one wake-up. What takes longer is followed by the main thread, any number of them.
 
-use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 
-use super::frame::{self, Request};
-use super::run::{Ran, run};
+use super::child::Started;
+use super::frame::{self, Inbox, Request};
+use super::run::{Ran, TRY_AFTER, start};
 
-/// How many answers wait to be written; a run that ends while so many do waits too.
-const ANSWERS_MAX: usize = 256;
-/// How much is read ahead.
+/// How many programs are being started at once. A start holds its thread until the program has been
+/// loaded: one thread starts half as many a second as a machine of two cores can; with two hundred
+/// at once each costs a fifth more (`bench/checks.sh`).
+const STARTERS: usize = 8;
+/// How long whoever started a program waits for its end, before it starts the next one: a small
+/// plug-in on a busy machine.
+const YOUNG: Duration = Duration::from_millis(10);
+/// What a starter needs on its stack besides what `posix_spawn` makes for itself.
+const STACK_BYTES: usize = 256 * 1024;
+/// How many programs wait to be followed; starters wait when there are more.
+const SLOW_MAX: usize = 64;
+/// How much is read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves the server at the other end of standard input until it ends.
 ///
 /// Errors: standard input is no socket, or what comes through it is no request.
-pub async fn serve_spawner() -> io::Result<()> {
+pub fn serve_spawner() -> io::Result<()> {
     // A session of its own: a Ctrl-C at the server's terminal is the server's to act on, and what
     // is left of the session when the spawner is killed can be found. Fails for a leader of a
     // group, which only a person at a terminal would start.
     rustix::process::setsid()?;
-    let stream = StdStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    stream.set_nonblocking(true)?;
-    let (read, write) = UnixStream::from_std(stream)?.into_split();
-    let (answers, waiting) = mpsc::channel(ANSWERS_MAX);
-    let ended = tokio::select! {
-        served = take_requests(BufReader::with_capacity(BUFFER_BYTES, read), answers) => served,
-        written = write_answers(write, waiting) => written,
-    };
-    match ended {
-        // A server that was killed left answers unread.
-        Err(error)
-            if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
-        {
-            Ok(())
-        }
-        ended => ended,
+    let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    line.set_nonblocking(false)?;
+    let requests = line.try_clone()?;
+    let desk = Arc::new(Desk::new(line));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (slow, to_follow) = mpsc::channel(SLOW_MAX);
+    let mut starters = Vec::new();
+    for number in 0..STARTERS {
+        let (desk, slow) = (Arc::clone(&desk), slow.clone());
+        let begin = move || start_each(&desk, &slow);
+        starters.push(thread_named(format!("start-{number}"), begin)?);
     }
+    drop(slow);
+    let (ended, end) = oneshot::channel();
+    let reading = Arc::clone(&desk);
+    let reader = thread_named("read".to_owned(), move || {
+        let outcome = reading.take_requests(requests);
+        reading.close();
+        // The main thread waits for this as long as it lives.
+        drop(ended.send(outcome));
+    })?;
+    let outcome = runtime.block_on(follow_each(&desk, to_follow, end));
+    for thread in starters.into_iter().chain([reader]) {
+        if thread.join().is_err() {
+            return Err(io::Error::other("a thread panicked"));
+        }
+    }
+    outcome
 }
 
-/// Begins what is asked for. When it returns, everything under way is ended.
-async fn take_requests(
-    mut from: BufReader<OwnedReadHalf>,
-    answers: mpsc::Sender<(u64, Ran)>,
-) -> io::Result<()> {
-    let mut runs = JoinSet::new();
-    let mut handles: HashMap<u64, AbortHandle> = HashMap::new();
-    while let Some((request, _)) = frame::read::<Request>(&mut from).await? {
-        while let Some(Ok(id)) = runs.try_join_next() {
-            handles.remove(&id);
+fn thread_named(
+    name: String,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(run)
+}
+
+/// A run to be made.
+struct Job {
+    id: u64,
+    argv: Vec<String>,
+    env: std::collections::BTreeMap<String, String>,
+    time_limit: Duration,
+}
+
+/// A program that does not end at once.
+struct Slow {
+    id: u64,
+    started: Started,
+    time_limit: Duration,
+}
+
+/// Where a run is that is not yet answered.
+enum Stage {
+    Waiting,
+    Young,
+    Followed(AbortHandle),
+}
+
+/// What waits, what is under way, and where answers go.
+struct Desk {
+    work: Mutex<Work>,
+    wanted: Condvar,
+    answers: Mutex<Answers>,
+    line: UnixStream,
+}
+
+#[derive(Default)]
+struct Work {
+    waiting: VecDeque<Job>,
+    stages: HashMap<u64, Stage>,
+    is_over: bool,
+}
+
+/// Answers that are not yet written; whoever writes also writes what others add meanwhile.
+#[derive(Default)]
+struct Answers {
+    bytes: Vec<u8>,
+    is_being_written: bool,
+}
+
+impl Desk {
+    fn new(line: UnixStream) -> Self {
+        Self { work: Mutex::default(), wanted: Condvar::new(), answers: Mutex::default(), line }
+    }
+
+    /// Takes requests until the line ends.
+    fn take_requests(&self, mut from: UnixStream) -> io::Result<()> {
+        let mut inbox = Inbox::default();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let count = match from.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // A server that was killed left answers unread.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            inbox.push(&buffer[..count]);
+            while let Some((request, _)) = inbox.take::<Request>()? {
+                self.take(request);
+            }
         }
+    }
+
+    fn take(&self, request: Request) {
+        let mut work = self.work.lock();
         match request {
             Request::Run { id, argv, env, time_limit } => {
-                let answers = answers.clone();
-                let handle = runs.spawn(async move {
-                    let ran = run(&argv, &env, time_limit).await;
-                    // Without the writer this process is about to end.
-                    drop(answers.send((id, ran)).await);
-                    id
-                });
-                handles.insert(id, handle);
+                work.stages.insert(id, Stage::Waiting);
+                work.waiting.push_back(Job { id, argv, env, time_limit });
+                drop(work);
+                self.wanted.notify_one();
             }
             Request::Cancel { id } => {
-                if let Some(handle) = handles.remove(&id) {
+                // What waits or is young is seen not to be wanted any longer by its starter.
+                if let Some(Stage::Followed(handle)) = work.stages.remove(&id) {
                     handle.abort();
                 }
             }
         }
     }
-    // Dropping a run kills its process group.
-    runs.shutdown().await;
-    Ok(())
+
+    /// Lets everybody end.
+    fn close(&self) {
+        self.work.lock().is_over = true;
+        self.wanted.notify_all();
+    }
+
+    /// Waits for a run to be made; `None` at the end.
+    fn next(&self) -> Option<Job> {
+        let mut work = self.work.lock();
+        loop {
+            if work.is_over {
+                return None;
+            }
+            match work.waiting.pop_front() {
+                Some(job) => {
+                    let Some(stage) = work.stages.get_mut(&job.id) else { continue };
+                    *stage = Stage::Young;
+                    return Some(job);
+                }
+                None => self.wanted.wait(&mut work),
+            }
+        }
+    }
+
+    /// Answers a run that is still wanted.
+    fn answer(&self, id: u64, ran: &Ran) {
+        if self.work.lock().stages.remove(&id).is_none() {
+            return;
+        }
+        let mut answers = self.answers.lock();
+        // It is far shorter than a frame may be: output is cut.
+        frame::put_answer(&mut answers.bytes, id, ran).unwrap_or_default();
+        if answers.is_being_written {
+            return;
+        }
+        answers.is_being_written = true;
+        while !answers.bytes.is_empty() {
+            let bytes = std::mem::take(&mut answers.bytes);
+            // Without a reader the line has ended, and so will this process.
+            MutexGuard::unlocked(&mut answers, || (&self.line).write_all(&bytes))
+                .unwrap_or_default();
+        }
+        answers.is_being_written = false;
+    }
 }
 
-async fn write_answers(
-    mut to: OwnedWriteHalf,
-    mut answers: mpsc::Receiver<(u64, Ran)>,
-) -> io::Result<()> {
-    let (mut ready, mut bytes) = (Vec::new(), Vec::new());
-    while answers.recv_many(&mut ready, ANSWERS_MAX).await > 0 {
-        for (id, ran) in ready.drain(..) {
-            frame::put_answer(&mut bytes, id, &ran)?;
+/// Starts one program after the other until the end.
+fn start_each(desk: &Desk, slow: &mpsc::Sender<Slow>) {
+    let mut buffer = Vec::new();
+    while let Some(job) = desk.next() {
+        let (id, time_limit) = (job.id, job.time_limit);
+        match start_one(&job) {
+            Err(ran) => desk.answer(id, &ran),
+            Ok(mut started) => {
+                match started.ended_within(YOUNG.min(time_limit), &mut buffer) {
+                    Some(ran) => desk.answer(id, &ran),
+                    // The main thread ends after the starters.
+                    None => drop(slow.blocking_send(Slow { id, started, time_limit })),
+                }
+            }
         }
-        to.write_all(&bytes).await?;
-        bytes.clear();
     }
-    // The other half tells what happened.
-    std::future::pending().await
+}
+
+fn start_one(job: &Job) -> Result<Started, Ran> {
+    let begun = Instant::now();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match start(&job.argv, &job.env, begun) {
+            Ok(started) => return Ok(started),
+            Err(refusal) if refusal.is_passing(tries) => thread::sleep(TRY_AFTER),
+            Err(refusal) => return Err(refusal.ran(begun)),
+        }
+    }
+}
+
+/// Follows what does not end at once, until the line ends. When it returns, everything under way
+/// is ended.
+async fn follow_each(
+    desk: &Arc<Desk>,
+    mut slow: mpsc::Receiver<Slow>,
+    mut end: oneshot::Receiver<io::Result<()>>,
+) -> io::Result<()> {
+    let mut runs = JoinSet::new();
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut end => break outcome.unwrap_or(Ok(())),
+            Some(_) = runs.join_next() => {}
+            Some(Slow { id, started, time_limit }) = slow.recv() => {
+                let mut work = desk.work.lock();
+                // Dropping it ends it.
+                let Some(stage) = work.stages.get_mut(&id) else { continue };
+                let desk = Arc::clone(desk);
+                *stage = Stage::Followed(runs.spawn(async move {
+                    let ran = started.follow(time_limit).await;
+                    desk.answer(id, &ran);
+                }));
+            }
+        }
+    };
+    // Dropping a run kills its process group.
+    runs.shutdown().await;
+    while slow.recv().await.is_some() {}
+    outcome
 }

@@ -99,6 +99,9 @@ async fn first_of(mut waiting: VecDeque<SocketAddr>) -> Result<(TcpStream, bool)
         made.map(|stream| (stream, address.is_ipv6()))
             .map_err(|source| ConnectError::Connect { target: address.to_string(), source })
     };
+    if let ([only], []) = waiting.as_slices() {
+        return attempt(*only).await;
+    }
     let mut attempts = FuturesUnordered::new();
     let mut last = None;
     loop {

@@ -42,7 +42,19 @@ impl Measure {
     }
 }
 
+/// What a finding has besides what becomes the result.
+#[derive(Debug)]
+pub(crate) struct More {
+    pub(crate) measures: Vec<Measure>,
+    pub(crate) over: Option<BTreeMap<String, Over>>,
+}
+
 impl Finding {
+    /// Returns what does not become the result.
+    pub(crate) fn more(self) -> More {
+        More { measures: self.measures, over: self.over }
+    }
+
     /// Makes a finding that has only a text.
     pub(crate) fn new(status: Status, output: impl Into<String>) -> Self {
         Self {

@@ -341,7 +341,8 @@ fn authorization(value: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 /// Puts brackets around the host's address where a URL wants them: around one of IPv6.
 fn bracketed(url: &str, macros: &Macros) -> String {
-    let is_v6 = macros.expand("$HOSTADDRESS$", &[]).parse::<Ipv6Addr>().is_ok();
+    let is_named = url.contains("//$HOSTADDRESS$");
+    let is_v6 = is_named && macros.expand("$HOSTADDRESS$", &[]).parse::<Ipv6Addr>().is_ok();
     if is_v6 { url.replace("//$HOSTADDRESS$", "//[$HOSTADDRESS$]") } else { url.to_owned() }
 }
 

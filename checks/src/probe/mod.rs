@@ -10,10 +10,12 @@ pub(crate) mod icmp;
 pub(crate) mod nrpe;
 pub(crate) mod ntp;
 mod passive;
+mod pattern;
 mod plugin;
 mod secret;
 pub(crate) mod tcp;
 pub(crate) mod tls;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +28,7 @@ pub use cluster::{ClusterLimit, ClusterProbe, ClusterSelect};
 pub(crate) use cluster::{Counted, Member};
 pub use connect::Family;
 pub(crate) use expression::Judged;
-pub(crate) use finding::{Finding, Measure};
+pub(crate) use finding::{Finding, Measure, More};
 pub use http::{HttpProbe, JsonWish};
 pub use nrpe::{NrpeCertificates, NrpeTls, NrpeVersion};
 pub(crate) use passive::{look as look_passive, look_agent};
@@ -144,7 +146,7 @@ pub struct PluginProbe {
     pub argv: Vec<String>,
     /// `$ARG1$`, `$ARG2$`, ...: macros are expanded in them first.
     pub arguments: Vec<String>,
-    /// Environment variables added to `PATH` and `LC_ALL=C.UTF-8`; the server's own are not passed.
+    /// Environment variables added to `PATH` and `LC_CTYPE=C.UTF-8`; the server's own are not passed.
     pub env: BTreeMap<String, String>,
 }
 

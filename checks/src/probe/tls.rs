@@ -4,18 +4,11 @@
 //! self-signed certificate is named instead of ending in a broken connection. What does not verify
 //! is critical unless the check says otherwise.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use noroshi_model::{Perfdata, Range, Status, Timestamp, Unit};
-use parking_lot::Mutex;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -25,15 +18,9 @@ use super::TlsProbe;
 use super::connect::{connect, host_and_port};
 use super::finding::{Finding, Measure};
 use super::tcp::{measures, precise};
+use super::trust::{Lenient, provider};
 use crate::macros::Macros;
 
-/// Where Debian, Red Hat and SUSE keep the certificates that the machine trusts: a site's own
-/// authority is there and not among Mozilla's.
-const SYSTEM_ROOTS: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
 /// The port of a target that names none.
 const HTTPS: u16 = 443;
 /// Seconds of a day.
@@ -160,9 +147,8 @@ pub(crate) async fn handshake(
 ) -> Result<(TlsStream<TcpStream>, Chain), String> {
     let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
     let server = ServerName::try_from(bare).map_err(|_| format!("{name:?} is no server name"))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let recorder = Arc::new(Recorder::new(&provider, now)?);
-    let config = ClientConfig::builder_with_provider(provider)
+    let recorder = Arc::new(Lenient::verifying(now)?);
+    let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let mut config = config
@@ -173,7 +159,7 @@ pub(crate) async fn handshake(
     let connector = TlsConnector::from(Arc::new(config));
     let shaken = connector.connect(server, stream).await;
     let stream = shaken.map_err(|error| format!("no TLS: {}", noroshi_model::chain(&error)))?;
-    let mut chain = Chain { fault: recorder.fault.lock().clone(), ..Chain::default() };
+    let mut chain = Chain { fault: recorder.fault(), ..Chain::default() };
     for (index, certificate) in
         stream.get_ref().1.peer_certificates().into_iter().flatten().enumerate()
     {
@@ -193,94 +179,10 @@ fn common_name(name: &x509_parser::x509::X509Name<'_>) -> String {
     common.map_or_else(|| name.to_string(), str::to_owned)
 }
 
-/// Verifies as usual, notes the fault, and accepts.
-struct Recorder {
-    verifier: Arc<WebPkiServerVerifier>,
-    now: UnixTime,
-    fault: Mutex<Option<String>>,
-}
-
-impl Recorder {
-    fn new(provider: &Arc<CryptoProvider>, now: Timestamp) -> Result<Self, String> {
-        let builder = WebPkiServerVerifier::builder_with_provider(roots(), Arc::clone(provider));
-        let verifier = builder.build().map_err(|error| error.to_string())?;
-        let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        Ok(Self { verifier, now, fault: Mutex::new(None) })
-    }
-}
-
-/// Returns whom this machine trusts; read once.
-pub(crate) fn roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    Arc::clone(ROOTS.get_or_init(|| Arc::new(read_roots())))
-}
-
-/// Reads the roots: Mozilla's and the machine's own.
-fn read_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    for path in SYSTEM_ROOTS {
-        let Ok(certificates) = CertificateDer::pem_file_iter(path) else { continue };
-        roots.add_parsable_certificates(certificates.flatten());
-        break;
-    }
-    roots
-}
-
-impl fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
-    }
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            self.now,
-        );
-        if let Err(error) = verified {
-            *self.fault.lock() = Some(error.to_string());
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::probe::Family;
 

@@ -10,6 +10,7 @@ use serde_json_path::JsonPath;
 
 use super::{Answer, HttpProbe, JsonWish};
 use crate::probe::finding::{Finding, Measure, judge_time, time_data};
+use crate::probe::pattern::compiled;
 use crate::probe::tcp::{measures, precise};
 use crate::probe::{Compare, Threshold, tls};
 
@@ -75,7 +76,7 @@ fn judge_text(probe: &HttpProbe, body: &str, faults: &mut Vec<String>) -> bool {
         faults.push(format!("the body holds {text:?}"));
     }
     if let Some(pattern) = &probe.regex {
-        match regex::Regex::new(pattern) {
+        match compiled(pattern) {
             Ok(regex) if regex.is_match(body) => {}
             Ok(_) => faults.push(format!("the body does not match {pattern:?}")),
             Err(error) => faults.push(format!("{pattern:?}: {error}")),
@@ -145,7 +146,7 @@ fn judge_value(
         fault(Status::Critical, format!("{name} is {shown}, not {wanted}"));
     }
     if let Some(pattern) = &wish.regex {
-        let is_match = regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&text));
+        let is_match = compiled(pattern).is_ok_and(|regex| regex.is_match(&text));
         if !is_match {
             fault(Status::Critical, format!("{name} is {shown}, which does not match {pattern:?}"));
         }

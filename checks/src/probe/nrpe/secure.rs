@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -21,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::plugin::resolve;
-use crate::probe::tls::roots;
+use crate::probe::trust::{Lenient, provider, roots};
 
 /// How much of what `openssl` complains of is read.
 const COMPLAINT_BYTES_MAX: u64 = 4096;
@@ -106,12 +104,11 @@ fn is_end(error: &std::io::Error) -> bool {
 }
 
 fn client_config(certificates: &NrpeCertificates) -> Result<ClientConfig, SecureError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(SecureError::Prepare)?;
     let builder = if certificates.is_insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified { provider }))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Lenient::accepting()))
     } else {
         builder.with_root_certificates(trusted(certificates.ca_file.as_deref())?)
     };
@@ -134,47 +131,6 @@ fn trusted(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, SecureError> {
         roots.add(certificate.map_err(failed)?).map_err(SecureError::Prepare)?;
     }
     Ok(Arc::new(roots))
-}
-
-/// Accepts every certificate; that the server has its key is still verified.
-#[derive(Debug)]
-struct Unverified {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// An `openssl` that carries bytes. It is killed when this is dropped.

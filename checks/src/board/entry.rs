@@ -1,0 +1,112 @@
+//! One check on the board: its spec, its state, and when it first runs.
+
+use std::sync::{Arc, OnceLock};
+
+use noroshi_model::time::millis;
+use noroshi_model::{CheckId, Timestamp};
+
+use crate::macros::{names_asked, speak_of_states};
+use crate::probe::{Judged, Probe};
+use crate::schedule;
+use crate::spec::{CheckSpec, HostSpec, Timing};
+use crate::state::State;
+use crate::step::Rules;
+
+/// One host's own check, or one check on a host.
+pub(crate) struct Entry {
+    pub(crate) id: CheckId,
+    pub(crate) host: Arc<HostSpec>,
+    /// `None` for the host itself.
+    pub(crate) check: Option<Arc<CheckSpec>>,
+    /// `None` for a host that is taken to be up.
+    pub(crate) probe: Option<Arc<Probe>>,
+    /// For an expression check: the expression made ready, once it was needed. A site of 100,000
+    /// checks is applied before it is read.
+    pub(super) judged: OnceLock<Arc<Judged>>,
+    pub(crate) timing: Timing,
+    pub(crate) rules: Rules,
+    pub(crate) state: State,
+    pub(super) phase: u64,
+    /// When it is due, in steady milliseconds; `None`: not planned.
+    pub(crate) due: Option<i64>,
+    pub(crate) is_running: bool,
+    /// Somebody asked for a run while one was under way.
+    pub(super) wants_rerun: bool,
+    /// Macros in its texts that speak of others.
+    pub(super) asks: Vec<String>,
+    /// Whether macros in its texts speak of states.
+    pub(super) has_states: bool,
+}
+
+impl Entry {
+    pub(super) fn new(id: CheckId, host: Arc<HostSpec>, check: Option<Arc<CheckSpec>>) -> Self {
+        let (probe, timing, flapping, is_volatile) = match &check {
+            Some(check) => {
+                (Some(check.probe.clone()), &check.timing, check.flapping, check.is_volatile)
+            }
+            None => (host.probe.clone(), &host.timing, host.flapping, false),
+        };
+        let timing = timing.bounded();
+        let rules = Rules {
+            is_host: id.is_host(),
+            attempts_max: timing.attempts_max,
+            window: timing.window,
+            is_volatile,
+            flapping,
+        };
+        let asks = names_asked(probe.iter().flat_map(Probe::texts));
+        let has_states = speak_of_states(probe.iter().flat_map(Probe::texts));
+        let (phase, state) = (schedule::phase(&id), State::pending());
+        Self {
+            id,
+            host,
+            check,
+            probe: probe.map(Arc::new),
+            judged: OnceLock::new(),
+            timing,
+            rules,
+            state,
+            phase,
+            due: None,
+            is_running: false,
+            wants_rerun: false,
+            asks,
+            has_states,
+        }
+    }
+
+    /// Returns the expression made ready; `None` for a check that looks otherwise.
+    pub(crate) fn judged(&self) -> Option<Arc<Judged>> {
+        let Some(Probe::Expression(probe)) = self.probe.as_deref() else { return None };
+        Some(Arc::clone(self.judged.get_or_init(|| Arc::new(Judged::new(probe)))))
+    }
+
+    /// Tells whether its slot was missed while the server was away, or it never ran.
+    pub(super) fn is_late(&self, steady: i64) -> bool {
+        let is_active = self.probe.as_deref().is_some_and(Probe::is_active);
+        let interval = millis(self.timing.interval);
+        is_active
+            && self.state.started.is_none_or(|started| {
+                // The slot that its last run belonged to, and the one after it.
+                started.as_millis() + interval + interval / 2 < steady
+                    || started.as_millis() > steady
+            })
+    }
+
+    /// Returns when it is first due after a start or a change of its timing.
+    pub(super) fn first_due(&self, waiting: usize, steady: i64) -> Option<i64> {
+        let interval = millis(self.timing.interval);
+        match self.probe.as_deref()? {
+            // A full span of grace: whoever reports may have been away because the server was.
+            probe if !probe.is_active() => probe.freshness().map(|span| steady + millis(span)),
+            _ if self.is_late(steady) => {
+                Some(schedule::first(self.phase, interval, waiting, steady))
+            }
+            _ if self.state.is_being_confirmed() => {
+                let due = self.state.started.map_or(steady, Timestamp::as_millis);
+                Some((due + millis(self.timing.retry_interval)).max(steady))
+            }
+            _ => Some(schedule::slot_after(self.phase, interval, steady)),
+        }
+    }
+}
