@@ -103,7 +103,7 @@ impl Daemon {
         let Some(agent) = self.ingest.agent(host) else { return false };
         let plugins = register::intervals(agent.plugin_intervals_ms);
         let host = RegisteredHost { name: agent.host, address: agent.address, plugins };
-        if let Err(error) = self.register(host).await {
+        if let Err(error) = self.register(vec![host]).await {
             tracing::error!(error = format!("{error:#}"), "cannot register a host");
             return false;
         }

@@ -49,25 +49,28 @@ pub(super) fn intervals(millis: BTreeMap<String, u64>) -> BTreeMap<String, Durat
     millis.into_iter().map(|(name, millis)| (name, Duration::from_millis(millis))).collect()
 }
 
-/// Remembers a host. Blocking.
+/// Remembers hosts, all or none. Blocking.
 pub(super) fn remember(
     records: &Arc<dyn Records>,
-    host: &RegisteredHost,
+    hosts: &[RegisteredHost],
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let before = records.get(Space::Hosts, host.name.as_bytes()).context("cannot read hosts")?;
-    let before: Option<HostRecord> = before.and_then(|value| serde_json::from_slice(&value).ok());
     let millis = |interval: &Duration| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-    let plugins = host.plugins.iter().map(|(name, interval)| (name.clone(), millis(interval)));
-    let record = HostRecord {
-        version: 1,
-        address: host.address.clone(),
-        first_seen: before.map_or(now, |before| before.first_seen),
-        plugin_intervals_ms: plugins.collect(),
-    };
     let mut batch = RecordBatch::new();
-    batch.put(Space::Hosts, host.name.as_bytes(), serde_json::to_vec(&record)?);
-    records.commit(batch).with_context(|| format!("cannot remember host {}", host.name))
+    for host in hosts {
+        let before =
+            records.get(Space::Hosts, host.name.as_bytes()).context("cannot read hosts")?;
+        let before: Option<HostRecord> = before.and_then(|v| serde_json::from_slice(&v).ok());
+        let plugins = host.plugins.iter().map(|(name, interval)| (name.clone(), millis(interval)));
+        let record = HostRecord {
+            version: 1,
+            address: host.address.clone(),
+            first_seen: before.map_or(now, |before| before.first_seen),
+            plugin_intervals_ms: plugins.collect(),
+        };
+        batch.put(Space::Hosts, host.name.as_bytes(), serde_json::to_vec(&record)?);
+    }
+    records.commit(batch).context("cannot remember hosts that registered themselves")
 }
 
 #[cfg(test)]
@@ -84,7 +87,7 @@ mod tests {
             address: "192.0.2.7".to_owned(),
             plugins: intervals(BTreeMap::from([("raid".to_owned(), 60_000)])),
         };
-        remember(&records, &host, Timestamp::from_secs(9)).unwrap();
+        remember(&records, std::slice::from_ref(&host), Timestamp::from_secs(9)).unwrap();
         let mut batch = RecordBatch::new();
         batch.put(Space::Hosts, "broken", "{");
         records.commit(batch).unwrap();

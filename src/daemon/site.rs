@@ -20,51 +20,56 @@ impl Daemon {
     pub(super) async fn register_hosts(&self, stop: CancellationToken) {
         let mut seen = self.ingest.hosts_seen();
         loop {
-            let host = tokio::select! {
+            let first = tokio::select! {
                 () = stop.cancelled() => return,
                 seen = seen.recv() => match seen {
-                    Ok(host) => RegisteredHost {
-                        name: host.host,
-                        address: host.address,
-                        plugins: register::intervals(host.plugin_intervals_ms),
-                    },
+                    Ok(host) => host,
                     // What was missed reports again, and is then seen again.
                     Err(broadcast::error::RecvError::Lagged(_)) => continue,
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
             };
-            if let Err(error) = self.register(host).await {
-                tracing::error!(error = format!("{error:#}"), "cannot register a host");
+            // When a thousand agents start, the site is applied a few times and not a thousand.
+            let mut hosts = vec![reported(first)];
+            while let Ok(further) = seen.try_recv() {
+                hosts.push(reported(further));
+            }
+            if let Err(error) = self.register(hosts).await {
+                tracing::error!(error = format!("{error:#}"), "cannot register hosts");
             }
         }
     }
 
-    /// Makes a host known, or what has changed about it. Ready when it has its checks.
-    pub(super) async fn register(&self, host: RegisteredHost) -> anyhow::Result<()> {
+    /// Makes hosts known, or what has changed about them. Ready when they have their checks.
+    pub(super) async fn register(&self, hosts: Vec<RegisteredHost>) -> anyhow::Result<()> {
         let _one = self.registering.lock().await;
         {
             let mut applied = self.applied.lock().await;
-            let known = applied.registered.iter().position(|known| known.name == host.name);
-            let is_as_known = known.is_some_and(|known| {
+            let mut wanted = hosts;
+            wanted.retain(|host| {
+                let known = applied.registered.iter().find(|known| known.name == host.name);
                 // The address is that of its first report.
-                applied.registered[known].plugins == host.plugins
+                let is_as_known = known.is_some_and(|known| known.plugins == host.plugins);
+                let may = applied.config.agents.may_register || applied.config.has_host(&host.name);
+                may && !is_as_known
             });
-            let is_wanted =
-                applied.config.agents.may_register || applied.config.has_host(&host.name);
-            if is_as_known || !is_wanted {
+            if wanted.is_empty() {
                 return Ok(());
             }
-            if let Some(known) = known {
-                applied.registered.remove(known);
-            }
             let records: Arc<dyn Records> = self.store.clone();
-            let (kept, now) = (host.clone(), self.clock.now());
+            let (kept, now) = (wanted.clone(), self.clock.now());
             tokio::task::spawn_blocking(move || register::remember(&records, &kept, now)).await??;
-            if known.is_none() {
-                let (host, address) = (&host.name, &host.address);
-                tracing::info!(host, address, "a host registered itself");
+            for host in wanted {
+                let known = applied.registered.iter().position(|known| known.name == host.name);
+                match known {
+                    Some(known) => applied.registered[known] = host,
+                    None => {
+                        let (name, address) = (&host.name, &host.address);
+                        tracing::info!(host = name, address, "a host registered itself");
+                        applied.registered.push(host);
+                    }
+                }
             }
-            applied.registered.push(host);
         }
         self.apply_site().await;
         Ok(())
@@ -107,20 +112,30 @@ impl Daemon {
     pub(super) async fn apply_site(&self) {
         let applied = self.applied.lock().await;
         let is_measured = self.is_measured(&applied.config.local.name);
-        let mut site = applied.config.site(&applied.registered, is_measured);
+        // A large site takes a moment, in which the other threads go on.
+        let made = || applied.config.site(&applied.registered, is_measured);
+        let mut site = tokio::task::block_in_place(made);
         if let (true, Some(access)) = (applied.config.local.is_watched, self.own_pages.get()) {
             site.polls.push(own_poll(&applied.config.local, access));
         }
-        let known: HashSet<CheckId> = ids(&site.checks).collect();
-        *self.plugin_checks.lock() = plugins::checks_by_plugin(&site.checks);
-        self.ingest.set_looks(plugins::looks_by_host(&site.checks));
-        let checks = self.checks.apply(site.checks);
+        let (known, checks) = tokio::task::block_in_place(|| {
+            let known: HashSet<CheckId> = ids(&site.checks).collect();
+            *self.plugin_checks.lock() = plugins::checks_by_plugin(&site.checks);
+            self.ingest.set_looks(plugins::looks_by_host(&site.checks));
+            (known, self.checks.apply(site.checks))
+        });
         let polls = self.collector.apply(site.polls);
         match self.alerts.retain(move |id| known.contains(id)).await {
             Ok(forgotten) => tracing::info!(?checks, ?polls, forgotten, "site applied"),
             Err(error) => tracing::error!(%error, "cannot forget problems of what is gone"),
         }
     }
+}
+
+/// Returns what is remembered of a host that reports.
+fn reported(host: noroshi_collector::HostSeen) -> RegisteredHost {
+    let plugins = register::intervals(host.plugin_intervals_ms);
+    RegisteredHost { name: host.host, address: host.address, plugins }
 }
 
 /// Names all hosts and checks of a site.

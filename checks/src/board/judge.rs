@@ -365,27 +365,36 @@ impl Entry {
     /// Returns what is told of it besides its state.
     pub(crate) fn subject(&self) -> Subject {
         let host = &self.host;
-        let mut labels = host.labels.clone();
-        let (mut contacts, mut notes, mut notes_url) =
-            (host.contacts.clone(), host.notes.clone(), host.notes_url.clone());
-        if let Some(check) = &self.check {
-            labels.extend(check.labels.clone());
-            if !check.contacts.is_empty() {
-                contacts.clone_from(&check.contacts);
-            }
-            notes.clone_from(&check.notes);
-            notes_url.clone_from(&check.notes_url);
-        }
+        let own = self.check.as_ref().map(|check| &check.contacts);
+        let contacts = own.filter(|contacts| !contacts.is_empty()).unwrap_or(&host.contacts);
+        let (notes, notes_url) = self.notes();
         Subject {
             address: host.address.clone(),
             alias: host.alias.clone(),
             groups: host.groups.clone(),
-            labels,
-            contacts,
+            labels: self.labels(),
+            contacts: contacts.clone(),
             is_quiet: self.is_quiet(),
-            notes,
-            notes_url,
+            notes: notes.to_owned(),
+            notes_url: notes_url.to_owned(),
             graphs: self.graphs(),
+        }
+    }
+
+    /// Returns its labels: those of its host, and its own over them.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.host.labels.clone();
+        if let Some(check) = &self.check {
+            labels.extend(check.labels.clone());
+        }
+        labels
+    }
+
+    /// Returns what to do about it, as text and as an address.
+    pub(crate) fn notes(&self) -> (&str, &str) {
+        match &self.check {
+            Some(check) => (&check.notes, &check.notes_url),
+            None => (&self.host.notes, &self.host.notes_url),
         }
     }
 }

@@ -107,7 +107,7 @@ impl Board {
 
     fn view_of(&self, entry: &Entry) -> CheckView {
         let (id, state) = (&entry.id, &entry.state);
-        let subject = entry.subject();
+        let (notes, notes_url) = entry.notes();
         let (expr, argv) = match entry.probe.as_deref() {
             Some(Probe::Expression(probe)) => (Some(probe.expr.clone()), None),
             Some(Probe::Plugin(probe)) => (None, Some(probe.argv.clone())),
@@ -152,10 +152,10 @@ impl Board {
             expr,
             argv,
             interval_ms: u64::try_from(entry.timing.interval.as_millis()).unwrap_or(u64::MAX),
-            notes: subject.notes,
-            notes_url: subject.notes_url,
-            labels: subject.labels,
-            graphs: subject.graphs,
+            notes: notes.to_owned(),
+            notes_url: notes_url.to_owned(),
+            labels: entry.labels(),
+            graphs: entry.graphs(),
             comments: self.comment_views(id),
         }
     }

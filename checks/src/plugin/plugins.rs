@@ -357,6 +357,13 @@ async fn write_requests(
 ) -> io::Result<()> {
     let (mut ready, mut bytes) = (Vec::new(), Vec::new());
     while asks.recv_many(&mut ready, REQUESTS_MAX).await > 0 {
+        // What was begun together is written together: each write wakes the spawner.
+        tokio::task::yield_now().await;
+        while ready.len() < REQUESTS_MAX
+            && let Ok(ask) = asks.try_recv()
+        {
+            ready.push(ask);
+        }
         for ask in ready.drain(..) {
             match ask {
                 Ask::Run(request, id, reply) => match frame::put_request(&mut bytes, &request) {
