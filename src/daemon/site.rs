@@ -61,13 +61,12 @@ impl Daemon {
             tokio::task::spawn_blocking(move || register::remember(&records, &kept, now)).await??;
             for host in wanted {
                 let known = applied.registered.iter().position(|known| known.name == host.name);
-                match known {
-                    Some(known) => applied.registered[known] = host,
-                    None => {
-                        let (name, address) = (&host.name, &host.address);
-                        tracing::info!(host = name, address, "a host registered itself");
-                        applied.registered.push(host);
-                    }
+                if let Some(known) = known {
+                    applied.registered[known] = host;
+                } else {
+                    let (name, address) = (&host.name, &host.address);
+                    tracing::info!(host = name, address, "a host registered itself");
+                    applied.registered.push(host);
                 }
             }
         }

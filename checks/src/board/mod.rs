@@ -1,9 +1,9 @@
 //! The board: every check with its spec, its state and when it is due. In memory, without IO.
 //!
-//! `mod.rs` holds the board itself and what is applied to it; `entry.rs` one check; `cluster.rs` who is a member of
-//! what, `heartbeat.rs` calls from outside; `graph.rs` what
-//! stands behind what; `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it. What must become durable or be
-//! told is collected in [`Out`]; whoever changed the board drains it.
+//! `mod.rs` holds the board itself and what is applied to it; `entry.rs` one check; `cluster.rs` who
+//! is a member of what, `heartbeat.rs` calls from outside; `graph.rs` what stands behind what;
+//! `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it.
+//! What must become durable or be told is collected in [`Out`]; whoever changed the board drains it.
 
 mod asked;
 mod cluster;

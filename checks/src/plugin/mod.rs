@@ -2,10 +2,11 @@
 //!
 //! This module needs nothing of the rest of the room: the agent uses it for the checks on its own
 //! host, and the command line to show how a plug-in is understood. `run.rs` runs a program under
-//! limits of time and output, `child.rs` follows it to its end; `spawner.rs` is the small process that does so for a large server,
-//! `plugins.rs` the server's end of the line to it, `frame.rs` what they say to each other,
-//! `limits.rs` what else a plug-in may use; `understand.rs` makes status, texts and performance
-//! data of what it said (pure); `perfdata.rs` is the grammar of performance data.
+//! limits of time and output, `child.rs` follows it to its end; `spawner.rs` is the small process
+//! that does so for a large server, `plugins.rs` the server's end of the line to it, `frame.rs` what
+//! they say to each other, `limits.rs` what else a plug-in may use; `understand.rs` makes status,
+//! texts and performance data of what it said (pure); `perfdata.rs` is the grammar of performance
+//! data.
 
 mod child;
 mod frame;
