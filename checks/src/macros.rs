@@ -181,8 +181,10 @@ impl Macros {
 
     /// Sets whether the state that macros tell is confirmed: the end of a soft problem leaves a
     /// hard OK, and is a soft change all the same.
-    pub(crate) fn set_state_type(&mut self, state_type: StateType) {
-        self.check_facts.as_mut().unwrap_or(&mut self.host_facts).state_type = state_type;
+    pub(crate) fn set_change(&mut self, state_type: StateType, attempt: Option<u32>) {
+        let facts = self.check_facts.as_mut().unwrap_or(&mut self.host_facts);
+        facts.state_type = state_type;
+        facts.attempt = attempt.unwrap_or(facts.attempt);
     }
 
     /// Returns the macros as environment variables: `NAGIOS_HOSTNAME`, `NAGIOS__HOSTRACK`,

@@ -203,6 +203,7 @@ impl From<HeldRecord> for Held {
                 status: record.status,
                 state_type: record.state_type,
                 attempt: record.attempt,
+                tried: record.attempt,
                 problem: record.problem.into(),
             },
             at: record.at,

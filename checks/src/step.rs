@@ -76,6 +76,9 @@ pub(crate) struct StateStep {
     pub(crate) state_type: StateType,
     /// Which attempt this was.
     pub(crate) attempt: u32,
+    /// The same for event handlers: with the end of a problem the attempt that found it, as Nagios
+    /// counts (`checks.c` sets it back after handlers were called).
+    pub(crate) tried: u32,
     /// The problem that it is about, the one that just ended included, as it was before.
     pub(crate) problem: Problem,
 }
@@ -160,7 +163,12 @@ fn judge(
         if is_confirmed && rules.failures(next).is_some_and(|f| f >= rules.attempts_max) {
             return changes;
         }
+        let is_soft = next.state_type == StateType::Soft;
+        let tried = (next.attempt + u32::from(is_soft)).min(rules.attempts_max);
         recover(next, previous, status, now, &mut changes);
+        if let Some(Change::State(step)) = changes.first_mut() {
+            step.tried = tried;
+        }
         return changes;
     }
     // A check is not retried while its host cannot answer: it is confirmed at once.
@@ -250,6 +258,7 @@ fn log(next: &mut State, kind: ChangeKind, previous: Status, changes: &mut Vec<C
             status,
             state_type,
             attempt,
+            tried: attempt,
             problem,
         }));
     }

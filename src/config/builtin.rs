@@ -198,6 +198,39 @@ pub(super) fn names() -> Vec<&'static str> {
     of_hosts.map(|builtin| builtin.name).chain(own).collect()
 }
 
+/// Returns the built-in check of a name, for a table that changes some of it; `None`: none such, or
+/// one whose results are handed in.
+pub(super) fn named(host: &str, name: &str) -> Option<CheckSpec> {
+    let mut all = OF_AN_AGENT.iter().chain(&OF_THE_SERVER);
+    all.find(|builtin| builtin.name == name).map(|builtin| builtin.spec(host))
+}
+
+/// Lets a changed built-in check look at what the server's own machine has in the place of what an
+/// agent tells.
+pub(super) fn on_the_server(check: &mut CheckSpec) {
+    let theirs = named(&check.id.host, CLOCK_OF_THE_SERVER.name).map(|check| check.probe);
+    let ours = CLOCK_OF_THE_SERVER.spec(&check.id.host).probe;
+    let (Some(Probe::Expression(theirs)), Probe::Expression(ours)) = (theirs, ours) else { return };
+    if let Probe::Expression(probe) = &mut check.probe
+        && probe.expr == theirs.expr
+    {
+        (probe.expr, probe.meaning) = (ours.expr, ours.meaning);
+        if let (
+            Judge::Thresholds { warning, critical },
+            Judge::Thresholds { warning: their_warning, critical: their_critical },
+            Judge::Thresholds { warning: our_warning, critical: our_critical },
+        ) = (&mut probe.judge, theirs.judge, ours.judge)
+        {
+            // What the table did not say.
+            let keep = |is_theirs: bool, to: &mut Option<Threshold>, our| {
+                *to = if is_theirs { our } else { *to };
+            };
+            keep(*warning == their_warning, warning, our_warning);
+            keep(*critical == their_critical, critical, our_critical);
+        }
+    }
+}
+
 /// Returns the checks of a host with an agent.
 pub(super) fn of_an_agent(host: &str) -> Vec<CheckSpec> {
     OF_AN_AGENT.iter().map(|builtin| builtin.spec(host)).collect()

@@ -1,6 +1,7 @@
 //! One check's table becomes a [`CheckSpec`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use noroshi_checks::{
     CheckSpec, Compare, ExpressionProbe, FlappingSpec, Judge, Missing, PassiveProbe, PluginProbe,
@@ -15,7 +16,7 @@ use super::raw::{RawCheck, RawFlapping, RawTiming, Text};
 use super::remote::nrpe;
 use super::scope::Expressions;
 use super::source::{Fault, Sources};
-use super::{depends, probe};
+use super::{builtin, depends, probe};
 
 /// Where faults go, and what was read already.
 pub(super) struct Faults<'a> {
@@ -89,6 +90,16 @@ pub(super) fn check(
     let flapping = flapping(faults, raw.flapping.as_ref());
     let mut check = CheckSpec::new(CheckId::check(host, name.get_ref()), probe?);
     check.timing = timing(faults, &raw.timing(), defaults);
+    if let Some(builtin) = changed_builtin(host, name, raw) {
+        let own = raw.timing();
+        let keep = |is_said: bool, to: &mut Duration, from| *to = if is_said { *to } else { from };
+        let (to, from) = (&mut check.timing, builtin.timing);
+        keep(own.interval.is_some(), &mut to.interval, from.interval);
+        keep(own.retry.is_some(), &mut to.retry_interval, from.retry_interval);
+        keep(own.timeout.is_some(), &mut to.timeout, from.timeout);
+        to.attempts_max = own.attempts.map_or(from.attempts_max, Spanned::into_inner);
+        check.notes = builtin.notes;
+    }
     check.timing.window = window(faults, raw);
     if raw.timing().attempts.is_none() && probe::is_sure_at_once(&check.probe) {
         check.timing.attempts_max = 1;
@@ -105,7 +116,9 @@ pub(super) fn check(
     check.variables = raw.variables.clone();
     check.flapping = flapping;
     check.maintenance = raw.maintenance.as_ref().map(|period| period.get_ref().clone());
-    check.notes.clone_from(&raw.notes);
+    if !raw.notes.is_empty() {
+        check.notes.clone_from(&raw.notes);
+    }
     check.notes_url.clone_from(&raw.notes_url);
     if let Some(graph) = &raw.graph {
         check.graphs = vec![GraphHint {
@@ -224,6 +237,9 @@ pub(super) fn probe(
     raw: &RawCheck,
 ) -> Option<Probe> {
     let named: Vec<&str> = kinds(raw);
+    if let (true, Some(builtin)) = (named.is_empty(), changed_builtin(host, name, raw)) {
+        return with_thresholds(faults, builtin, raw);
+    }
     if named.len() != 1 {
         let what = match named.as_slice() {
             [] => format!("check `{}` does not say how to look", name.get_ref()),
@@ -261,6 +277,25 @@ pub(super) fn probe(
         return Some(plugins::probe(plugin.get_ref()));
     }
     probe::native(faults, raw)
+}
+
+/// Returns the built-in check that a table changes: it has its name and no other way to look.
+fn changed_builtin(host: &str, name: &Text, raw: &RawCheck) -> Option<CheckSpec> {
+    let is_for_one = !host.is_empty() && kinds(raw).is_empty();
+    is_for_one.then(|| builtin::named(host, name.get_ref())).flatten()
+}
+
+/// Gives a built-in check the thresholds of a table; what it does not say stays.
+fn with_thresholds(faults: &mut Faults<'_>, check: CheckSpec, raw: &RawCheck) -> Option<Probe> {
+    let Probe::Expression(mut probe) = check.probe else { return None };
+    if let Judge::Thresholds { warning, critical } = &mut probe.judge {
+        for (said, limit) in [(&raw.warning, warning), (&raw.critical, critical)] {
+            if let Some(text) = said {
+                *limit = Some(threshold(faults, text)?);
+            }
+        }
+    }
+    Some(Probe::Expression(probe))
 }
 
 /// Makes a check of an expression.

@@ -157,7 +157,9 @@ impl Config {
         }
         let mut checks: BTreeMap<String, CheckSpec> = BTreeMap::new();
         let mut keep = |mut check: CheckSpec| {
-            if !is_local {
+            if is_local {
+                builtin::on_the_server(&mut check);
+            } else {
                 plugins::let_agent_look(&mut check);
             }
             let name = check.id.check.as_deref().unwrap_or_default().to_owned();

@@ -42,6 +42,34 @@ fn the_built_in_configuration_watches_this_machine() {
     }
 }
 
+#[test]
+fn a_built_in_check_may_get_other_thresholds_alone() {
+    let text = "[host.web1.check.memory]\ncritical = \"> 98 until 95\"\nattempts = 5\n\
+                [host.localhost.check.clock]\nwarning = \"> 9\"\n\
+                [host.web1.check.load]\nnotify = false\n";
+    let site = loaded(text).site(&[], true);
+    let find = |id: &str| {
+        let id = CheckId::parse(id);
+        site.checks.checks.iter().find(|check| check.id == id).unwrap()
+    };
+    let thresholds = |id: &str| {
+        let Probe::Expression(probe) = &find(id).probe else { panic!("no expression") };
+        let Judge::Thresholds { warning, critical } = &probe.judge else { panic!("no thresholds") };
+        let number = |t: &noroshi_checks::Threshold| (t.value, t.leave);
+        (warning.as_ref().map(number), critical.as_ref().map(number))
+    };
+    assert_eq!(thresholds("web1/memory"), (Some((90.0, Some(87.0))), Some((98.0, Some(95.0)))));
+    let memory = find("web1/memory");
+    assert_eq!((memory.timing.attempts_max, memory.timing.interval.as_secs()), (5, 30));
+    assert!(memory.notes.contains("kill a process"));
+    assert_eq!(thresholds("localhost/clock"), (Some((9.0, None)), None));
+    let Probe::Expression(clock) = &find("localhost/clock").probe else { panic!("no expression") };
+    assert!(clock.expr.contains("node_boot_time_seconds"), "{}", clock.expr);
+    assert_eq!(find("web1/load").is_quiet, Some(true));
+    let told = faults("[check.memory]\nhosts = [\"*\"]\ncritical = \"> 98\"\n");
+    assert!(told[0].contains("does not say how to look"), "{told:?}");
+}
+
 /// Asserts that each text has one fault, which begins as expected.
 fn assert_told(cases: &[(&str, &str)]) {
     for (text, expected) in cases {

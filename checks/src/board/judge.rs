@@ -128,7 +128,7 @@ impl Board {
                 }
                 self.log_state(id, &change, now);
             }
-            Change::Attempt => self.call_handler(id, StateType::Soft),
+            Change::Attempt => self.call_handler(id, StateType::Soft, None),
             Change::AcknowledgementEnded { problem } => {
                 let author = "the state changed".to_owned();
                 self.log(id, EventBody::Unacknowledged { problem, author }, now);
@@ -263,7 +263,7 @@ impl Board {
             ChangeKind::SoftProblem | ChangeKind::SoftRecovery => StateType::Soft,
             _ => StateType::Hard,
         };
-        self.call_handler(id, state_type);
+        self.call_handler(id, state_type, Some(change.tried));
     }
 
     /// Adds an event to the log.
@@ -285,8 +285,9 @@ impl Board {
         }
     }
 
-    /// Notes that the event handler of a check is to be run, if it has one.
-    fn call_handler(&mut self, id: &CheckId, state_type: StateType) {
+    /// Notes that the event handler of a check is to be run, if it has one. `tried` takes the place
+    /// of the attempt that the check is at now.
+    fn call_handler(&mut self, id: &CheckId, state_type: StateType, tried: Option<u32>) {
         let Some(entry) = self.entries.get(id) else { return };
         let spec = match &entry.check {
             Some(check) => check.on_change.clone(),
@@ -296,7 +297,7 @@ impl Board {
         if let (Some(spec), Some(view)) = (spec, self.view(id)) {
             let asked = self.asked(id, &names_asked(spec.texts()));
             let mut macros = Macros { asked, ..self.macros(id) };
-            macros.set_state_type(state_type);
+            macros.set_change(state_type, tried);
             let (id, view) = (id.clone(), Box::new(view));
             self.out.handlers.push(HandlerCall { id, spec, macros, state_type, view });
         }

@@ -274,6 +274,45 @@ async fn a_flexible_downtime_begins_with_the_problem_and_outlives_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_triggered_downtime_begins_and_ends_with_the_one_that_triggers_it() {
+    let mut site = one_job();
+    site.hosts.push(HostSpec::new("web2", "192.0.2.2"));
+    let house = House::start(site);
+    let now = house.clock.now();
+    let end = now + Duration::from_hours(8);
+    let (job, web2) = (CheckId::parse("web1/job"), CheckId::host("web2"));
+    // One that begins with a problem, and one that begins with it, for an hour.
+    let mut first = Downtime::fixed(job.clone(), now, end, "ann", "some time tonight");
+    first.duration = Some(Duration::from_mins(30));
+    let first = house.checks.downtime(first).await.unwrap();
+    let mut other = Downtime::fixed(web2.clone(), now, end, "ann", "the same work");
+    (other.duration, other.triggered_by) = (Some(Duration::from_hours(1)), Some(first));
+    let other = house.checks.downtime(other).await.unwrap();
+    let is_in = |id: &CheckId| house.checks.check(id).unwrap().is_in_downtime;
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert!(!is_in(&job) && !is_in(&web2));
+    submit(&house, "web1/job", Status::Critical).await;
+    assert!(is_in(&job) && is_in(&web2));
+    tokio::time::sleep(Duration::from_mins(31)).await;
+    assert!(!is_in(&job) && is_in(&web2), "each has its own duration");
+    tokio::time::sleep(Duration::from_mins(30)).await;
+    assert!(!is_in(&web2));
+    assert!(house.checks.cancel_downtime(other, "ann").await.is_err(), "it is over");
+    // Whoever takes the first back takes back what it would trigger.
+    let mut third = Downtime::fixed(job.clone(), house.clock.now(), end, "ann", "again");
+    third.duration = Some(Duration::from_mins(30));
+    let third = house.checks.downtime(third).await.unwrap();
+    let mut fourth = Downtime::fixed(web2.clone(), house.clock.now(), end, "ann", "again");
+    fourth.triggered_by = Some(third);
+    let fourth = house.checks.downtime(fourth).await.unwrap();
+    house.checks.cancel_downtime(third, "ann").await.unwrap();
+    assert!(house.checks.cancel_downtime(fourth, "ann").await.is_err());
+    let nowhere = Downtime { triggered_by: Some(999), ..Downtime::fixed(web2, now, end, "a", "b") };
+    assert!(house.checks.downtime(nowhere).await.is_err());
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_kill_in_the_middle_loses_no_state_no_event_and_no_number() {
     let house = House::start(one_job());
     submit(&house, "web1/job", Status::Critical).await;

@@ -340,7 +340,10 @@ async fn an_event_handler_runs_on_soft_and_hard_changes_with_its_macros() {
         (Status::Critical, "job CRITICAL SOFT 1 it's $(broken)"),
         (Status::Critical, "job CRITICAL SOFT 2 it's $(broken)"),
         (Status::Critical, "job CRITICAL HARD 3 it's $(broken)"),
-        (Status::Ok, "job OK HARD 1 it's $(broken)"),
+        // With the end, the attempt that was reached: as Nagios counts.
+        (Status::Ok, "job OK HARD 3 it's $(broken)"),
+        (Status::Critical, "job CRITICAL SOFT 1 it's $(broken)"),
+        (Status::Ok, "job OK SOFT 2 it's $(broken)"),
     ] {
         submit(&house, "web1/job", status, "it's $(broken)").await;
         wanted.push(line);

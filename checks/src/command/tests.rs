@@ -114,7 +114,7 @@ fn what_is_no_command_is_told() {
         ("[1] DEL_SVC_DOWNTIME;x", wrong("DEL_SVC_DOWNTIME", 1)),
         ("[1] PROCESS_SERVICE_CHECK_RESULT;a;b;4;x", wrong("PROCESS_SERVICE_CHECK_RESULT", 3)),
         ("[1] PROCESS_SERVICE_CHECK_RESULT;a", wrong("PROCESS_SERVICE_CHECK_RESULT", 2)),
-        ("[1] PROCESS_HOST_CHECK_RESULT;a;3;x", wrong("PROCESS_HOST_CHECK_RESULT", 2)),
+        ("[1] PROCESS_HOST_CHECK_RESULT;a;4;x", wrong("PROCESS_HOST_CHECK_RESULT", 2)),
         ("[1] DEL_DOWNTIME_BY_START_TIME_COMMENT", wrong("DEL_DOWNTIME_BY_START_TIME_COMMENT", 2)),
     ] {
         assert_eq!(Command::parse(line), want, "{line}");

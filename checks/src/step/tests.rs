@@ -72,6 +72,7 @@ fn state(text: &str) -> State {
             status,
             state_type: StateType::Hard,
             attempt: state.attempt,
+            tried: state.attempt,
             problem: Problem { sequence: 7, since: BEGUN, was_confirmed: false },
         };
         state.held = Some(Held { change, at: BEGUN, deadline: NOW });
