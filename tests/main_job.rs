@@ -21,6 +21,8 @@ use serde_json::json;
 /// The check whose mails are counted: the machine that runs the test may have problems of its own.
 const ABOUT: &str = "web1/http";
 
+/// The host that is added in the browser.
+const ADDED: &str = "shop 1";
 /// What the newcomer takes as the admin's password.
 const PASSWORD: &str = "a tower on every hill";
 
@@ -88,6 +90,7 @@ fn the_main_job_works_from_the_first_start_to_a_mail_with_a_graph() {
     signs_in_and_sees_graphs(&mut browser, &server, &shots);
     let _agent = second_machine_appears(&server);
     nginx_is_polled_and_checked(&server, &nginx);
+    adds_a_host(&mut browser, &server, &shots);
     problem_is_seen_and_told(&mut browser, &server, &mut nginx, &mail, &shots);
     // The kills that follow break connections, which a browser reports as errors as well.
     assert_eq!(browser.errors(), Vec::<String>::new(), "errors in the pages' own programs");
@@ -234,6 +237,26 @@ fn problem_is_seen_and_told(
     assert_eq!(header(&mails[1], "In-Reply-To"), thread, "the recovery is not in the thread");
 }
 
+/// A host is added on its page, is watched at once, and says who added it.
+fn adds_a_host(browser: &mut Browser, server: &Server, shots: &Path) {
+    browser.open(&format!("http://{}/hosts", server.address));
+    browser.click("[data-testid=add-host]");
+    let fill =
+        |selector: &str, text: &str| json!({"do": "fill", "selector": selector, "text": text});
+    browser.act(&fill("[data-testid=host-form-name]", ADDED));
+    browser.act(&fill("[data-testid=host-form-address]", "127.0.0.1"));
+    browser.act(&fill("[data-testid=host-form-parents]", "localhost"));
+    browser.wait("[data-testid=host-form-gets]");
+    browser.shots(shots, "add-host");
+    browser.click("[data-testid=host-form-save]");
+    browser.wait("[data-testid=host-source] >> text=added here by admin");
+    browser.wait("[data-testid=availability-ratio]");
+    browser.shots(shots, "added-host");
+    let host = server.read("/api/v1/hosts/shop%201");
+    assert_eq!(host["host"]["parents"], json!(["localhost"]), "{host}");
+    assert_eq!(host["source"]["added"]["by"], "admin", "{host}");
+}
+
 /// Point 10: a kill between problem and recovery is followed by exactly one recovery.
 fn kill_in_the_middle_loses_and_doubles_nothing(
     browser: &mut Browser,
@@ -265,6 +288,8 @@ fn kill_in_the_middle_loses_and_doubles_nothing(
     // A further problem and its end: had anything been sent twice, there would be more.
     browser.open(&format!("http://{}/", server.address));
     browser.wait("[data-testid=host-link]");
+    let added = server.read("/api/v1/hosts/shop%201");
+    assert_eq!(added["source"]["kind"], "added", "an added host survives kills: {added}");
     nginx.stop();
     server.wait_for_check("web1", "http", "critical", "hard");
     nginx.begin();

@@ -22,6 +22,7 @@ mod poll;
 mod serve;
 mod show;
 mod spawner;
+mod suggest;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -95,6 +96,9 @@ enum Command {
     /// Add, change and remove hosts while the server runs
     #[command(subcommand)]
     Host(host::HostCommand),
+    /// Say what could be added to the configuration
+    #[command(subcommand)]
+    Suggest(suggest::SuggestCommand),
     /// Manage keys for agents and programs
     #[command(subcommand)]
     Token(people::TokenCommand),
@@ -156,6 +160,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Export(args)) => keep::export(&args),
         Some(Command::Import(command)) => import::run(&command),
         Some(Command::Host(command)) => host::run(&command),
+        Some(Command::Suggest(command)) => suggest::run(&command),
         Some(Command::Token(command)) => people::token(&command),
         Some(Command::User(command)) => people::user(&command),
     };

@@ -70,6 +70,13 @@ impl Need {
         parents.chain(others.map(|(to, text)| need(to.clone(), text.span(), false))).collect()
     }
 
+    /// Returns what the hosts of a rule need that is not on themselves; `number` tells rules apart.
+    pub(super) fn of_rule(self, number: usize) -> Option<Self> {
+        let is_own = &*self.to.host == HOST_MACRO || self.to.host.is_empty();
+        let from = CheckId::host(&format!("hosts of a rule {number}"));
+        (!is_own).then_some(Self { from, ..self })
+    }
+
     /// Returns what a check needs; `said` is the list as it was written.
     pub(super) fn of_check<'a>(
         check: &'a CheckSpec,

@@ -20,15 +20,20 @@ const GROUPS: &str = "groups";
 /// The keys that say for which hosts a check is.
 const CHOICE: [&str; 4] = ["hosts", "groups", "match", "except_hosts"];
 
-/// A check and the hosts that get it.
+/// A check as it would be on a host without name.
 #[derive(Debug)]
-pub(super) struct GroupCheck {
-    /// As it would be on a host without name.
+pub(super) struct Pattern {
     template: CheckSpec,
-    choice: Choice,
     /// The expression and that of the graph as they were written: each host gets its own.
     expr: Option<String>,
     graph: Option<String>,
+}
+
+/// A check and the hosts that get it.
+#[derive(Debug)]
+pub(super) struct GroupCheck {
+    pattern: Pattern,
+    choice: Choice,
     /// Where each of what it depends on is written.
     places_of_depends: Vec<Range<usize>>,
 }
@@ -54,10 +59,8 @@ impl GroupCheck {
         let choice = Choice::resolve(faults, name, raw, known);
         known.look_up_of_check(faults, raw);
         let template = check(faults, "", name, raw, defaults)?;
-        let text = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
-        let (expr, graph) = (text(&raw.expr), text(&raw.graph));
         let places_of_depends = depends::places(raw).collect();
-        Some(Self { template, choice, expr, graph, places_of_depends })
+        Some(Self { pattern: Pattern::new(template, raw), choice, places_of_depends })
     }
 
     /// Returns where each of what it depends on is written.
@@ -67,7 +70,7 @@ impl GroupCheck {
 
     /// Returns its name.
     pub(super) fn name(&self) -> &str {
-        self.template.id.check.as_deref().unwrap_or_default()
+        self.pattern.name()
     }
 
     /// Returns the groups whose hosts get it.
@@ -82,20 +85,38 @@ impl GroupCheck {
 
     /// Returns the check as this host gets it.
     pub(super) fn on_host(&self, host: &HostSpec, expressions: &Expressions) -> CheckSpec {
+        self.pattern.on_host(&host.name, expressions)
+    }
+}
+
+impl Pattern {
+    /// Takes the check of a host without name, and its table.
+    pub(super) fn new(template: CheckSpec, raw: &RawCheck) -> Self {
+        let text = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
+        Self { template, expr: text(&raw.expr), graph: text(&raw.graph) }
+    }
+
+    /// Returns its name.
+    pub(super) fn name(&self) -> &str {
+        self.template.id.check.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the check as this host gets it.
+    pub(super) fn on_host(&self, host: &str, expressions: &Expressions) -> CheckSpec {
         let mut check = self.template.clone();
-        check.id = CheckId::check(&host.name, self.name());
-        depends::on_host(&mut check.depends, &host.name);
+        check.id = CheckId::check(host, self.name());
+        depends::on_host(&mut check.depends, host);
         if let Probe::Cluster(cluster) = &mut check.probe {
-            depends::on_host(&mut cluster.members, &host.name);
+            depends::on_host(&mut cluster.members, host);
         }
         // What can be read for a host without name can be read for every host.
         if let (Probe::Expression(probe), Some(expr)) = (&mut check.probe, &self.expr)
-            && let Ok(expr) = expressions.scoped(expr, &host.name)
+            && let Ok(expr) = expressions.scoped(expr, host)
         {
             probe.expr = expr;
         }
         if let (Some(hint), Some(graph)) = (check.graphs.first_mut(), &self.graph)
-            && let Ok(graph) = expressions.scoped(graph, &host.name)
+            && let Ok(graph) = expressions.scoped(graph, host)
         {
             hint.expr = graph;
         }

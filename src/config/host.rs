@@ -7,15 +7,16 @@ use toml::de::DeTable;
 
 use super::check::{Faults, check, flapping, kinds, probe, timing};
 use super::depends::Need;
-use super::group::{GroupCheck, refuse_choice, without_choice};
+use super::group::{GroupCheck, Pattern, refuse_choice, without_choice};
 use super::handler::handler;
 use super::probe::Brief;
 use super::raw::{Many, RawAlive, RawCheck, RawHost, RawTiming, Text};
 use super::resolve::{Config, Known, check_host_name, look_up, once_each};
+use super::rule::Rule;
 use super::source::Place;
 use super::table::{Named, Table, lay_check_over, read, settle, take_named};
 use super::template::Templates;
-use super::{Part, depends};
+use super::{Part, depends, rule};
 
 /// A host of the configuration.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct HostConfig {
 }
 
 /// How it is told whether a host is up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Alive {
     /// Nothing is said: by its agent when it has one, else it is taken to be up.
     Unsaid,
@@ -61,6 +62,8 @@ struct Maker<'a, 'k> {
     needs: Vec<Need>,
     /// Whether what it makes is seen by nobody, and may leave open how checks look.
     is_trial: bool,
+    /// The own checks of the host that is made, while it is that of a rule.
+    patterns: Option<Vec<Pattern>>,
 }
 
 /// Resolves the hosts and checks of all files; returns who needs whom.
@@ -74,19 +77,25 @@ pub(super) fn resolve(
     once_each(faults, "template", parts.iter().flat_map(|part| part.host_templates.keys()));
     once_each(faults, "template", parts.iter().flat_map(|part| part.check_templates.keys()));
     let (mut host_templates, mut check_templates) = (Named::new(), Named::new());
-    let mut tables = Vec::with_capacity(parts.len());
+    let (mut tables, mut rules) = (Vec::with_capacity(parts.len()), Vec::new());
     for part in parts {
         host_templates.extend(part.host_templates);
         check_templates.extend(part.check_templates);
+        rules.push(part.rules);
         tables.push((part.raw.defaults, part.hosts, part.checks, part.is_added));
     }
     let templates = Templates::new(faults, host_templates, check_templates);
-    let mut maker =
-        Maker { known, templates, groups: Vec::new(), needs: Vec::new(), is_trial: false };
+    let (groups, needs) = (Vec::new(), Vec::new());
+    let mut maker = Maker { known, templates, groups, needs, is_trial: false, patterns: None };
     maker.try_templates(faults);
     for (defaults, _, checks, _) in &mut tables {
         for (name, table) in std::mem::take(checks) {
             maker.add_group(faults, &name, table, defaults);
+        }
+    }
+    for ((defaults, ..), rules) in tables.iter().zip(rules) {
+        for rule in rules {
+            config.agents.rules.extend(maker.rule(faults, rule, defaults));
         }
     }
     for (defaults, hosts, _, is_added) in tables {
@@ -161,6 +170,30 @@ impl<'a> Maker<'a, '_> {
         self.host_of(faults, name, Spanned::new(span, table), defaults)
     }
 
+    /// Makes a rule of its table: the keys of a host in it make one without name.
+    fn rule(
+        &mut self,
+        faults: &mut Faults<'_>,
+        table: Table<'a>,
+        defaults: &RawTiming,
+    ) -> Option<Rule> {
+        let (choice, host) = rule::split(table);
+        let name = Spanned::new(host.span(), String::new());
+        let before = self.needs.len();
+        self.patterns = Some(Vec::new());
+        let span = host.span();
+        let mut table = host.into_inner();
+        self.templates.complete_host(faults, &mut table);
+        let alive = table.get("alive").and_then(|alive| alive.get_ref().get("expr"));
+        let alive_expr = alive.and_then(|expr| Some(expr.get_ref().as_str()?.to_owned()));
+        let host = self.host_of(faults, &name, Spanned::new(span, table), defaults);
+        let patterns = self.patterns.take().unwrap_or_default();
+        // What is on the host itself is there when there is a host.
+        let needs = self.needs.split_off(before);
+        self.needs.extend(needs.into_iter().filter_map(|need| need.of_rule(before)));
+        Rule::resolve(faults, choice, (host?, patterns), alive_expr)
+    }
+
     /// Makes a host of a table that inherited what it may.
     fn host_of(
         &mut self,
@@ -206,6 +239,9 @@ impl<'a> Maker<'a, '_> {
             let check = check(faults, name.get_ref(), &check_name, &raw, defaults);
             if let Some(check) = &check {
                 self.needs.extend(Need::of_check(check, depends::places(&raw)));
+                if let Some(patterns) = &mut self.patterns {
+                    patterns.push(Pattern::new(check.clone(), &raw));
+                }
             }
             host.checks.extend(check);
         }

@@ -15,6 +15,7 @@
 //! | `people`, `storage` | contacts and mail server; retention and budget |
 //! | `handed` | results whose senders hear no answer: NSCA, command file, result files |
 //! | `handler`, `spawner` | what runs when a state changes; how plug-ins are run |
+//! | `rule` | what becomes of machines that report by themselves |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
 //! | `site` | what the rooms are given: configured and registered hosts together |
@@ -34,6 +35,7 @@ mod probe;
 mod raw;
 mod remote;
 mod resolve;
+mod rule;
 mod scope;
 mod site;
 mod source;
@@ -48,6 +50,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use builtin::{CONFIGURATION_CHECK, HANDED_IN_CHECK, STORE_CHECK};
 pub(crate) use handed::HandedIn;
 pub(crate) use resolve::{Config, Local};
+pub(crate) use rule::{Register, Verdict};
 pub(crate) use site::RegisteredHost;
 pub(crate) use source::{Fault, Place, SourceFile};
 
@@ -56,8 +59,8 @@ use raw::RawConfig;
 use scope::Expressions;
 use serde_spanned::Spanned;
 use source::{Sources, nearest};
-use table::{Named, take_named};
-use toml::de::DeTable;
+use table::{Named, Table, take_named};
+use toml::de::{DeTable, DeValue};
 
 /// The file in the current folder that is read when none is named.
 const FILE_HERE: &str = "noroshi.toml";
@@ -204,6 +207,8 @@ struct Part<'a> {
     checks: Named<'a>,
     host_templates: Named<'a>,
     check_templates: Named<'a>,
+    /// `[[agents.rule]]`, in their order.
+    rules: Vec<Table<'a>>,
     /// Whether it is the server's own file of added hosts.
     is_added: bool,
 }
@@ -222,8 +227,9 @@ impl<'a> Part<'a> {
         let hosts = take_named(faults, &mut root, "host");
         let checks = take_named(faults, &mut root, "check");
         let (host_templates, check_templates) = template::take(faults, &mut root);
+        let rules = take_rules(faults, &mut root);
         let raw = table::read(faults, Spanned::new(base..base, root)).unwrap_or_default();
-        Some(Self { raw, hosts, checks, host_templates, check_templates, is_added: false })
+        Some(Self { raw, hosts, checks, host_templates, check_templates, rules, is_added: false })
     }
 
     /// Reads the file of the added hosts, which holds nothing else.
@@ -244,7 +250,8 @@ impl<'a> Part<'a> {
         }
         let (raw, checks) = (RawConfig::default(), Named::new());
         let (host_templates, check_templates) = (Named::new(), Named::new());
-        Some(Self { raw, hosts, checks, host_templates, check_templates, is_added: true })
+        let rules = Vec::new();
+        Some(Self { raw, hosts, checks, host_templates, check_templates, rules, is_added: true })
     }
 
     /// Takes out the hosts that other files have as well; returns each with where that one stands.
@@ -263,6 +270,28 @@ impl<'a> Part<'a> {
         });
         overridden
     }
+}
+
+/// Takes `[[agents.rule]]` out of a file.
+fn take_rules<'a>(faults: &mut Faults<'_>, root: &mut DeTable<'a>) -> Vec<Table<'a>> {
+    let agents = root.get_mut("agents").map(Spanned::get_mut);
+    let Some(DeValue::Table(agents)) = agents else { return Vec::new() };
+    let Some(rules) = agents.remove("rule") else { return Vec::new() };
+    let span = rules.span();
+    let advice = "write [[agents.rule]] above the keys of each";
+    let DeValue::Array(list) = rules.into_inner() else {
+        faults.at(&span, "`rule` is no list of tables".to_owned(), advice);
+        return Vec::new();
+    };
+    let mut tables = Vec::new();
+    for rule in list {
+        let span = rule.span();
+        match rule.into_inner() {
+            DeValue::Table(table) => tables.push(Spanned::new(span, table)),
+            _ => faults.at(&span, "a rule is a table".to_owned(), advice),
+        }
+    }
+    tables
 }
 
 /// Returns what to do about a message of the TOML reader.

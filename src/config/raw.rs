@@ -19,6 +19,7 @@ use super::probe::{
     Said,
 };
 use super::remote::RawNrpe;
+use super::rule::Register;
 use super::spawner::RawPlugins;
 
 /// A text with its place.
@@ -76,14 +77,42 @@ pub(crate) struct RawLocal {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawAgents {
-    /// Whether a host that was never heard of becomes a host by reporting.
-    pub(crate) register: Option<bool>,
+    /// Whether a machine that was never heard of becomes a host by reporting.
+    pub(crate) register: Option<RawRegister>,
     /// Whether hosts with an agent get the built-in checks.
     pub(crate) checks: Option<bool>,
     /// Whether the plug-ins that an agent runs become checks by themselves.
     pub(crate) plugins: Option<bool>,
     /// Silence after which the host counts as down.
     pub(crate) silence: Option<Spanned<Humane>>,
+    // Taken out before, as in `RawConfig`.
+    rule: IgnoredAny,
+}
+
+/// `true`, `false` or `"rules"`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawRegister(pub(crate) Register);
+
+impl<'de> Deserialize<'de> for RawRegister {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RegisterVisitor;
+        impl Visitor<'_> for RegisterVisitor {
+            type Value = RawRegister;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or \"rules\"")
+            }
+            fn visit_bool<E: de::Error>(self, is: bool) -> Result<RawRegister, E> {
+                Ok(RawRegister(if is { Register::All } else { Register::None }))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawRegister, E> {
+                match text {
+                    "rules" => Ok(RawRegister(Register::ByRule)),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(RegisterVisitor)
+    }
 }
 
 /// `[store]`: where samples go and for how long.

@@ -13,6 +13,7 @@ use super::group::GroupCheck;
 use super::handed::HandedIn;
 use super::host::HostConfig;
 use super::raw::{RawCheck, RawConfig, Text};
+use super::rule::{Register, Rule};
 use super::source::{Fault, Place, nearest};
 use super::table::Named;
 use super::{Part, depends, handed, host, people, period, spawner, storage};
@@ -103,8 +104,10 @@ const QUIET_MAX: usize = 20;
 /// Hosts that report by themselves.
 #[derive(Debug)]
 pub(crate) struct Agents {
-    /// Whether an unknown host becomes known by reporting.
-    pub(crate) may_register: bool,
+    /// Whether an unknown machine becomes known by reporting.
+    pub(crate) register: Register,
+    /// What it becomes: the first that fits.
+    pub(crate) rules: Vec<Rule>,
     /// Whether they get the built-in checks.
     pub(crate) has_checks: bool,
     /// Whether the plug-ins that they run become checks by themselves.
@@ -117,7 +120,8 @@ impl Default for Agents {
     /// Four missed reports of the usual ten seconds: one lost packet is no failure.
     fn default() -> Self {
         Self {
-            may_register: true,
+            register: Register::All,
+            rules: Vec::new(),
             has_checks: true,
             has_plugins: true,
             silence: Duration::from_secs(40),
@@ -339,7 +343,7 @@ fn resolve_server(faults: &mut Faults<'_>, raw: &RawConfig, config: &mut Config)
         }
     }
     let agents = &mut config.agents;
-    agents.may_register = raw.agents.register.unwrap_or(agents.may_register);
+    agents.register = raw.agents.register.map_or(agents.register, |said| said.0);
     agents.has_checks = raw.agents.checks.unwrap_or(agents.has_checks);
     agents.has_plugins = raw.agents.plugins.unwrap_or(agents.has_plugins);
     if let Some(silence) = &raw.agents.silence {

@@ -10,9 +10,13 @@ use noroshi_web::configuration::{CheckGets, HostChoices, HostGets};
 use super::group::GroupCheck;
 use super::host::{Alive, HostConfig};
 use super::resolve::Config;
+use super::rule::{Register, Verdict};
 use super::scope::Expressions;
 use super::source::Place;
 use super::{builtin, plugins};
+
+/// Where the server's own machine is reached when nothing else is said.
+const LOCAL_ADDRESS: &str = "127.0.0.1";
 
 /// A host that became known by reporting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(crate) struct RegisteredHost {
     pub(crate) address: String,
     /// The plug-ins that its agent's config names, and how often each is run.
     pub(crate) plugins: BTreeMap<String, Duration>,
+    /// What its agent tells of it, for rules: `os`, `kernel`, `version`, `token`, and its labels.
+    pub(crate) facts: BTreeMap<String, String>,
 }
 
 /// What is watched, for the rooms that watch.
@@ -115,12 +121,19 @@ impl Config {
         let configured: BTreeSet<&str> =
             self.hosts.iter().map(|host| host.spec.name.as_str()).collect();
         for host in registered.iter().filter(|host| !configured.contains(host.name.as_str())) {
-            let mut config = HostConfig::new(HostSpec::new(&host.name, &host.address));
-            config.checks = self.checks_for(&config.spec);
+            let mut config = match self.judge(host) {
+                Verdict::By(rule) => rule.host_of(host),
+                // Who registered before that was forbidden stays.
+                Verdict::Refused(_) if self.agents.register != Register::None => continue,
+                _ => HostConfig::new(HostSpec::new(&host.name, &host.address)),
+            };
+            let own: BTreeSet<_> = config.checks.iter().map(|c| c.id.clone()).collect();
+            let of_groups = self.checks_for(&config.spec);
+            config.checks.extend(of_groups.into_iter().filter(|c| !own.contains(&c.id)));
             self.add(&mut site, &config, Some(host));
         }
         if self.local.is_watched && !configured.contains(self.local.name.as_str()) {
-            let host = HostSpec::new(&self.local.name, "127.0.0.1");
+            let host = HostSpec::new(&self.local.name, LOCAL_ADDRESS);
             let mut host = HostConfig::new(host);
             host.checks = self.checks_for(&host.spec);
             self.add(&mut site, &host, None);
@@ -144,6 +157,8 @@ impl Config {
         let mut spec = host.spec.clone();
         if let (true, Some(agent)) = (spec.address.is_empty(), agent) {
             spec.address.clone_from(&agent.address);
+        } else if spec.address.is_empty() && is_local {
+            LOCAL_ADDRESS.clone_into(&mut spec.address);
         }
         let has_agent = agent.is_some() || is_local;
         match &host.alive {

@@ -9,14 +9,14 @@ use noroshi_model::event::ConfigChange;
 use noroshi_model::{BoxFuture, CheckId, EventBody, Timestamp};
 use noroshi_web::configuration::{
     AddedHost, Configuration, FieldFault, HostChange, HostChoices, HostGets, HostRefused,
-    HostSource, Signature,
+    HostSource, RefusedAgent, Signature, SuggestedParent,
 };
 use serde_json::{Map, Value as Json};
 use toml::Table;
 
 use super::Daemon;
 use crate::config::added::{self, AddedHosts, Signed};
-use crate::config::{self, Config, Fault, SourceFile};
+use crate::config::{self, Config, Fault, RegisteredHost, SourceFile};
 
 /// The daemon as the HTTP side knows the configuration.
 pub(super) struct Door(pub(super) Arc<Daemon>);
@@ -47,6 +47,28 @@ impl Configuration for Door {
         let (host, author) = (host.to_owned(), author.to_owned());
         let removing = tokio::spawn(async move { daemon.remove_host(&host, &author).await });
         Box::pin(async move { removing.await.unwrap_or_else(|panic| Err(panicked(&panic))) })
+    }
+
+    fn suggested_parents(&self) -> BoxFuture<'_, Vec<SuggestedParent>> {
+        let daemon = Arc::clone(&self.0);
+        let suggesting = tokio::task::spawn_blocking(move || daemon.suggested_parents());
+        Box::pin(async move {
+            suggesting.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "cannot suggest parents");
+                Vec::new()
+            })
+        })
+    }
+
+    fn refused_agents(&self) -> BoxFuture<'_, Vec<RefusedAgent>> {
+        Box::pin(async move {
+            let refused = self.0.refused_agents().await.into_iter();
+            let told = refused.map(|(host, reason)| {
+                let RegisteredHost { name, address, facts, .. } = host;
+                RefusedAgent { host: name, address, facts, reason }
+            });
+            told.collect()
+        })
     }
 
     fn back_up(&self, target: &Path) -> io::Result<(u64, u64)> {

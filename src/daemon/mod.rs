@@ -10,6 +10,7 @@
 //! | `plugins` | results of plug-ins that agents run |
 //! | `register` | hosts that registered themselves |
 //! | `reload` | when the configuration is read again |
+//! | `suggest` | through which host another may be reached |
 //! | `site` | what is watched changes while the server runs |
 
 mod access;
@@ -21,7 +22,9 @@ mod plugins;
 mod register;
 mod reload;
 mod site;
+mod suggest;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -85,6 +88,8 @@ pub(crate) struct Daemon {
     registering: Mutex<()>,
     /// Held while the file of the added hosts is changed, or the configuration read with it.
     adding: Mutex<()>,
+    /// Machines that report and did not become hosts, by name.
+    refused: parking_lot::Mutex<BTreeMap<String, RegisteredHost>>,
     /// Which checks wait for which plug-in of which host's agent.
     plugin_checks: parking_lot::Mutex<plugins::ByPlugin>,
     /// How the server asks itself for its measurements; set once it may sign in.
@@ -247,6 +252,7 @@ impl Daemon {
             handed_in: watch::Sender::new(config.handed_in.clone()),
             registering: Mutex::default(),
             adding: Mutex::default(),
+            refused: parking_lot::Mutex::default(),
             plugin_checks: parking_lot::Mutex::default(),
             applied: Mutex::new(Applied { config, registered }),
         })
@@ -388,6 +394,7 @@ impl Daemon {
             applied.config = config;
         }
         self.apply_site().await;
+        self.reconsider().await;
         Ok(())
     }
 

@@ -102,7 +102,8 @@ impl Daemon {
     async fn learn(&self, host: &str) -> bool {
         let Some(agent) = self.ingest.agent(host) else { return false };
         let plugins = register::intervals(agent.plugin_intervals_ms);
-        let host = RegisteredHost { name: agent.host, address: agent.address, plugins };
+        let facts = register::facts([&agent.os, &agent.kernel, &agent.version, &agent.token]);
+        let host = RegisteredHost { name: agent.host, address: agent.address, plugins, facts };
         if let Err(error) = self.register(vec![host]).await {
             tracing::error!(error = format!("{error:#}"), "cannot register a host");
             return false;

@@ -22,6 +22,9 @@ struct HostRecord {
     /// Since 0.1.0 without a new version: left out by earlier ones.
     #[serde(default)]
     plugin_intervals_ms: BTreeMap<String, u64>,
+    /// What rules match; since 0.1.0 without a new version.
+    #[serde(default)]
+    facts: BTreeMap<String, String>,
 }
 
 /// Returns the hosts that registered themselves earlier, by name.
@@ -33,7 +36,8 @@ pub(super) fn load(records: &dyn Records) -> anyhow::Result<Vec<RegisteredHost>>
         match serde_json::from_slice::<HostRecord>(&value) {
             Ok(record) if record.version == 1 => {
                 let plugins = intervals(record.plugin_intervals_ms);
-                hosts.push(RegisteredHost { name, address: record.address, plugins });
+                let HostRecord { address, facts, .. } = record;
+                hosts.push(RegisteredHost { name, address, plugins, facts });
             }
             Ok(record) => {
                 tracing::error!(host = name, version = record.version, "host record is too new");
@@ -42,6 +46,12 @@ pub(super) fn load(records: &dyn Records) -> anyhow::Result<Vec<RegisteredHost>>
         }
     }
     Ok(hosts)
+}
+
+/// Returns what rules match of a machine that reports.
+pub(super) fn facts([os, kernel, version, token]: [&String; 4]) -> BTreeMap<String, String> {
+    let facts = [("os", os), ("kernel", kernel), ("version", version), ("token", token)];
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
 /// Makes durations of what agents and records say in milliseconds.
@@ -67,6 +77,7 @@ pub(super) fn remember(
             address: host.address.clone(),
             first_seen: before.map_or(now, |before| before.first_seen),
             plugin_intervals_ms: plugins.collect(),
+            facts: host.facts.clone(),
         };
         batch.put(Space::Hosts, host.name.as_bytes(), serde_json::to_vec(&record)?);
     }
@@ -86,6 +97,7 @@ mod tests {
             name: "web2".to_owned(),
             address: "192.0.2.7".to_owned(),
             plugins: intervals(BTreeMap::from([("raid".to_owned(), 60_000)])),
+            facts: BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
         };
         remember(&records, std::slice::from_ref(&host), Timestamp::from_secs(9)).unwrap();
         let mut batch = RecordBatch::new();

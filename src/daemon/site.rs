@@ -1,7 +1,7 @@
 //! What is watched changes while the server runs: hosts register, configurations are taken over,
 //! and the server's own measurements begin.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use noroshi_collector::{Password, PollSpec, Target, prometheus};
@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::{Daemon, LOCAL_TOKEN, LocalAccess, plugins, register};
-use crate::config::{Local, RegisteredHost};
+use crate::config::{Config, Local, Register, RegisteredHost, Verdict};
 
 /// The label `job` of the server's own measurements.
 const OWN_JOB: &str = "noroshi";
@@ -49,8 +49,11 @@ impl Daemon {
             wanted.retain(|host| {
                 let known = applied.registered.iter().find(|known| known.name == host.name);
                 // The address is that of its first report.
-                let is_as_known = known.is_some_and(|known| known.plugins == host.plugins);
-                let may = applied.config.agents.may_register || applied.config.has_host(&host.name);
+                let is_as_known = known.is_some_and(|known| {
+                    known.plugins == host.plugins && known.facts == host.facts
+                });
+                // One that was taken before is judged anew, and keeps what is known of it.
+                let may = self.may_be_host(&applied.config, host) || known.is_some();
                 may && !is_as_known
             });
             if wanted.is_empty() {
@@ -72,6 +75,48 @@ impl Daemon {
         }
         self.apply_site().await;
         Ok(())
+    }
+
+    /// Tells whether a machine that reports may be a host; one that may not is noted.
+    fn may_be_host(&self, config: &Config, host: &RegisteredHost) -> bool {
+        let mut refused = self.refused.lock();
+        match config.judge(host) {
+            Verdict::Refused(why) if !config.has_host(&host.name) => {
+                if refused.insert(host.name.clone(), host.clone()).is_none() {
+                    tracing::info!(host = host.name, why, "a machine that reports is no host");
+                }
+                false
+            }
+            _ => {
+                refused.remove(&host.name);
+                true
+            }
+        }
+    }
+
+    /// Judges anew who was refused, after the rules have changed.
+    pub(super) async fn reconsider(&self) {
+        let refused: Vec<RegisteredHost> = self.refused.lock().values().cloned().collect();
+        if let Err(error) = self.register(refused).await {
+            tracing::error!(error = format!("{error:#}"), "cannot register hosts");
+        }
+    }
+
+    /// Returns the machines that report and are no hosts, by name, each with the reason.
+    pub(super) async fn refused_agents(&self) -> Vec<(RegisteredHost, String)> {
+        let applied = self.applied.lock().await;
+        let config = &applied.config;
+        let mut all: BTreeMap<String, RegisteredHost> = self.refused.lock().clone();
+        if config.agents.register != Register::None {
+            let registered = applied.registered.iter().cloned();
+            all.extend(registered.map(|host| (host.name.clone(), host)));
+        }
+        let judged = all.into_values().filter(|host| !config.has_host(&host.name));
+        let judged = judged.filter_map(|host| match config.judge(&host) {
+            Verdict::Refused(why) => Some((host, why)),
+            _ => None,
+        });
+        judged.collect()
     }
 
     /// Tells whether the server's own measurements are in the store.
@@ -133,8 +178,9 @@ impl Daemon {
 
 /// Returns what is remembered of a host that reports.
 fn reported(host: noroshi_collector::HostSeen) -> RegisteredHost {
+    let facts = register::facts([&host.os, &host.kernel, &host.version, &host.token]);
     let plugins = register::intervals(host.plugin_intervals_ms);
-    RegisteredHost { name: host.host, address: host.address, plugins }
+    RegisteredHost { name: host.host, address: host.address, plugins, facts }
 }
 
 /// Names all hosts and checks of a site.

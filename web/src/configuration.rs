@@ -1,6 +1,7 @@
 //! The configuration as pages and programs see it: where a host comes from, and the hosts that
 //! people add while the server runs. The root package answers; it alone knows the files.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -26,6 +27,12 @@ pub trait Configuration: Send + Sync {
 
     /// Removes a host that was added. Errors: [`HostRefused`]; nothing was changed then.
     fn remove(&self, host: &str, author: &str) -> BoxFuture<'_, Result<(), HostRefused>>;
+
+    /// Returns parents for hosts that have none, from what their agents tell.
+    fn suggested_parents(&self) -> BoxFuture<'_, Vec<SuggestedParent>>;
+
+    /// Returns the machines that report and are no hosts, with the reason.
+    fn refused_agents(&self) -> BoxFuture<'_, Vec<RefusedAgent>>;
 
     /// Copies what is not in the store into a backup; returns files and bytes. Blocking.
     fn back_up(&self, target: &Path) -> io::Result<(u64, u64)>;
@@ -64,6 +71,30 @@ pub struct Signature {
     pub by: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// A host through which another may be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SuggestedParent {
+    /// The host that has no parents.
+    pub host: String,
+    /// Through which it may be reached.
+    pub parent: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A machine that reports and is no host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedAgent {
+    /// The name that it reports under.
+    pub host: String,
+    /// Where it reports from; empty when not known.
+    pub address: String,
+    /// What it tells of itself, for rules.
+    pub facts: BTreeMap<String, String>,
+    /// Why it is no host.
+    pub reason: String,
 }
 
 /// A host that was added while the server ran.

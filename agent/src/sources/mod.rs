@@ -22,6 +22,7 @@ mod network_extras;
 mod os;
 mod pressure;
 mod redundancy;
+mod route;
 mod sockstat;
 mod stat;
 mod statvfs;
@@ -183,6 +184,7 @@ fn all() -> Vec<Box<dyn Source>> {
         Box::new(netclass::Netclass::default()),
         Box::new(netstat::Netstat),
         Box::new(sockstat::Sockstat),
+        Box::new(route::Route),
         Box::new(network_extras::Softnet),
         Box::new(network_extras::Arp),
         Box::new(network_extras::Conntrack),

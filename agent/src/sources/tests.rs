@@ -651,3 +651,41 @@ fn a_file_larger_than_any_real_one_is_refused() {
     let failures = machine.reader.failures();
     assert!(failures.iter().any(|(_, error)| matches!(error, SourceError::TooLarge { .. })));
 }
+
+#[test]
+fn the_way_out_and_own_addresses_are_told() {
+    // 192.0.2.1 as the machine's own number: a big-endian one writes it the other way.
+    let gateway = format!("{:08X}", u32::from_ne_bytes([192, 0, 2, 1]));
+    let route = format!(
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+         eth0\t00000000\t{gateway}\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
+         eth0\t000200C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"
+    );
+    let zeros = "0".repeat(32);
+    let v6 = format!(
+        "{zeros} 00 {zeros} 00 fe80000000000000000000000000000a 00000400 00000001 00000000 \
+         00000003     eth0\n\
+         {zeros} 00 {zeros} 00 {zeros} ffffffff 00000001 00000000 00200200       lo\n"
+    );
+    let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 192.0.2.7\n        /32 host LOCAL\n     \
+                |-- 192.0.2.255\n        /32 link BROADCAST\n     |-- 127.0.0.1\n        \
+                /32 host LOCAL\nLocal:\n     |-- 192.0.2.7\n        /32 host LOCAL\n";
+    let inet6 = "20010db8000000000000000000000007 02 40 00 80     eth0\n\
+                 fe800000000000000000000000000007 02 40 20 80     eth0\n";
+    let mut machine = Machine::new(&[
+        ("proc/net/route", &route),
+        ("proc/net/ipv6_route", &v6),
+        ("proc/net/fib_trie", trie),
+        ("proc/net/if_inet6", inet6),
+    ]);
+    let expected = [
+        r#"node_network_address_info{address="192.0.2.7"} 1"#,
+        r#"node_network_address_info{address="2001:db8::7"} 1"#,
+    ];
+    assert_eq!(machine.read("node_network_address_info"), expected);
+    let expected = [
+        r#"node_network_route_info{dest="default",device="eth0",gw="192.0.2.1"} 1"#,
+        r#"node_network_route_info{dest="default",device="eth0",gw="fe80::a"} 1"#,
+    ];
+    assert_eq!(machine.read("node_network_route_info"), expected);
+}

@@ -57,8 +57,12 @@ pub struct HostSeen {
     pub host: String,
     /// Name of its operating system.
     pub os: String,
+    /// Release of its kernel.
+    pub kernel: String,
     /// Version of its agent.
     pub version: String,
+    /// The name of the token that it uses.
+    pub token: String,
     /// The address that it wants to be known by, or that it reports from; empty when not known.
     pub address: String,
     /// The plug-ins that its config names, and how often each is run, in milliseconds.
@@ -134,7 +138,9 @@ impl Agents {
         let seen = HostSeen {
             host: host.name.clone(),
             os: host.os.clone(),
+            kernel: host.kernel.clone(),
             version: host.agent_version.clone(),
+            token: agent.token.clone(),
             address: host.address.clone().unwrap_or_else(|| agent.address.clone()),
             plugin_intervals_ms: plugin_intervals_ms.clone(),
         };
@@ -160,9 +166,11 @@ impl Agents {
         };
         let is_new = before.is_none_or(|known| {
             let known = &known.view;
-            let plugins = &known.plugin_intervals_ms;
-            (&known.os, &known.version, &known.address, plugins)
-                != (&view.os, &view.version, &view.address, &view.plugin_intervals_ms)
+            let facts = |view: &AgentView| {
+                let AgentView { os, kernel, version, token, address, .. } = view;
+                [os, kernel, version, token, address].map(String::clone)
+            };
+            facts(known) != facts(&view) || known.plugin_intervals_ms != view.plugin_intervals_ms
         });
         self.keep(view, frame);
         Ok(is_new.then_some(seen))

@@ -12,7 +12,9 @@ use serde_json::{Map, Value as JsonValue, json};
 use super::body::{JsonBody, QueryOf};
 use crate::app::App;
 use crate::auth::Identity;
-use crate::configuration::{AddedHost, HostChange, HostChoices, HostRefused};
+use crate::configuration::{
+    AddedHost, HostChange, HostChoices, HostRefused, RefusedAgent, SuggestedParent,
+};
 use crate::error::ApiError;
 use crate::route::{Access, Body, Route, Value};
 
@@ -42,6 +44,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route::delete("/api/v1/config/hosts/{host}", Access::Admin, remove)
             .summary("Removes an added host with its checks; its history stays for a while")
             .needs("host", Value::Text, "the host's name"),
+        Route::get("/api/v1/suggestions/parents", Access::Viewer, parents)
+            .summary("Parents for hosts that have none, from what their agents tell")
+            .takes("host", Value::Text, "only for this host")
+            .answer(Body::Json("SuggestedParents")),
+        Route::get("/api/v1/agents/refused", Access::Viewer, refused)
+            .summary("Machines that report and are no hosts, with the reason")
+            .answer(Body::Json("RefusedAgents")),
         Route::get("/api/v1/config/choices", Access::Admin, choices)
             .summary("What a host may name: templates, groups, contacts, periods")
             .answer(Body::Json("HostChoices")),
@@ -62,6 +71,36 @@ async fn hosts(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
 
 async fn choices(State(app): State<Arc<App>>) -> Json<HostChoices> {
     Json(app.deps.configuration.choices().await)
+}
+
+#[derive(Deserialize)]
+struct OfHost {
+    host: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SuggestedParents {
+    parents: Vec<SuggestedParent>,
+}
+
+async fn parents(
+    State(app): State<Arc<App>>,
+    QueryOf(OfHost { host }): QueryOf<OfHost>,
+) -> Json<SuggestedParents> {
+    let mut parents = app.deps.configuration.suggested_parents().await;
+    if let Some(host) = host {
+        parents.retain(|parent| parent.host == host);
+    }
+    Json(SuggestedParents { parents })
+}
+
+#[derive(Serialize)]
+struct RefusedAgents {
+    agents: Vec<RefusedAgent>,
+}
+
+async fn refused(State(app): State<Arc<App>>) -> Json<RefusedAgents> {
+    Json(RefusedAgents { agents: app.deps.configuration.refused_agents().await })
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use noroshi_model::{BoxFuture, Timestamp};
 use noroshi_web::configuration::{
     AddedHost, CheckGets, Configuration, FieldFault, HostChange, HostChoices, HostGets,
-    HostRefused, HostSource, Signature,
+    HostRefused, HostSource, RefusedAgent, Signature, SuggestedParent,
 };
 use noroshi_web::people::Role;
 use parking_lot::Mutex;
@@ -74,6 +74,26 @@ impl Configuration for Hosts {
         Box::pin(async move { removed.map(drop).ok_or(HostRefused::NotAdded { name, place }) })
     }
 
+    fn suggested_parents(&self) -> BoxFuture<'_, Vec<SuggestedParent>> {
+        let suggested = |host: &str| SuggestedParent {
+            host: host.to_owned(),
+            parent: "gw".to_owned(),
+            reason: "its gateway".to_owned(),
+        };
+        let all = ["web1", "web2"].map(suggested).to_vec();
+        Box::pin(async move { all })
+    }
+
+    fn refused_agents(&self) -> BoxFuture<'_, Vec<RefusedAgent>> {
+        let agent = RefusedAgent {
+            host: "lab1".to_owned(),
+            address: "192.0.2.66".to_owned(),
+            facts: BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
+            reason: "no rule".to_owned(),
+        };
+        Box::pin(async move { vec![agent] })
+    }
+
     fn back_up(&self, _: &Path) -> io::Result<(u64, u64)> {
         Ok((0, 0))
     }
@@ -126,4 +146,18 @@ async fn a_refusal_names_the_field_or_where_the_other_host_stands() {
     let table = json!({});
     let path = "/api/v1/config/hosts/none";
     assert_eq!(house.ask("PUT", path).token(&admin).json(&table).send().await.status, 404);
+}
+
+#[tokio::test]
+async fn parents_are_suggested_for_one_host_or_all_and_refused_agents_told() {
+    let house = House::open().await;
+    let description = house.read("/api/v1/openapi.json").await;
+    let all = house.read("/api/v1/suggestions/parents").await;
+    schema::check(&description, "#/components/schemas/SuggestedParents", &all, "parents");
+    assert_eq!(all["parents"].as_array().unwrap().len(), 2);
+    let one = house.read("/api/v1/suggestions/parents?host=web2").await;
+    assert_eq!(one["parents"][0]["host"], "web2");
+    assert_eq!(one["parents"].as_array().unwrap().len(), 1);
+    let refused = house.read("/api/v1/agents/refused").await;
+    schema::check(&description, "#/components/schemas/RefusedAgents", &refused, "refused");
 }

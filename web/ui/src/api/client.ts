@@ -16,7 +16,8 @@ import type {
   Trace,
   User,
 } from "./types";
-import type { AddedHost, FieldFault, HostChoices, HostGets, HostTable } from "./configuration";
+import type { AddedHost, Availability, FieldFault, HostChoices, HostGets, HostTable, RefusedAgent, SuggestedParent } from "./configuration";
+import { serverTime } from "../state/clock";
 import type { Language, MetricInfo } from "../expr/choices";
 
 /** How long a call may take, in milliseconds: longer than the server's own limit for a query. */
@@ -212,6 +213,17 @@ export const revokeToken = (name: string): Promise<unknown> => request("DELETE",
 export const createUser = (name: string, role: Role): Promise<SignInLink> => request("POST", "/api/v1/users", { name, role });
 export const removeUser = (name: string): Promise<unknown> => request("DELETE", `/api/v1/users${queryString({ name })}`);
 export const signInLink = (name: string): Promise<SignInLink> => request("POST", "/api/v1/users/sign-in-link", { name });
+/** How long something was in which state in the last `span` milliseconds. */
+export const availability = (id: CheckId, span: number, signal?: AbortSignal): Promise<Availability> => read("/api/v1/availability", { ...id, start: Math.round(serverTime() - span) }, signal);
+
+export async function suggestedParents(host: string, signal?: AbortSignal): Promise<SuggestedParent[]> {
+  return (await read<{ parents: SuggestedParent[] }>("/api/v1/suggestions/parents", { host }, signal)).parents;
+}
+
+export async function refusedAgents(): Promise<RefusedAgent[]> {
+  return (await read<{ agents: RefusedAgent[] }>("/api/v1/agents/refused")).agents;
+}
+
 export const hostChoices = (): Promise<HostChoices> => read("/api/v1/config/choices");
 
 /** Reads a host that was added here; `null` when none of that name was. */

@@ -1,5 +1,23 @@
 /** Where hosts come from, and those that people add: what the server gives out and takes. */
 
+import type { Status } from "./types";
+
+/** How long something was in which confirmed state, in milliseconds. */
+export interface Availability {
+  host: string;
+  check: string | null;
+  start: number;
+  end: number;
+  /** Share of the known time that was fine, 0 to 1; `null` when nothing is known. */
+  ratio: number | null;
+  ratio_without_downtime: number | null;
+  status_ms: Partial<Record<Status, number>>;
+  /** The part of it that was in a downtime. */
+  downtime_ms: Partial<Record<Status, number>>;
+  unmonitored_ms: number;
+  known_since: number | null;
+}
+
 /** Keys and values of `[host.NAME]`. */
 export type HostTable = Record<string, unknown>;
 
@@ -42,6 +60,21 @@ export interface HostGets {
   alive: string;
   checks: { name: string; kind: string }[];
   polls: string[];
+}
+
+/** A host through which another may be reached. */
+export interface SuggestedParent {
+  host: string;
+  parent: string;
+  reason: string;
+}
+
+/** A machine that reports and is no host. */
+export interface RefusedAgent {
+  host: string;
+  address: string;
+  facts: Record<string, string>;
+  reason: string;
 }
 
 /** What is wrong with a submitted host: `field` is empty when it is about the whole. */

@@ -5,6 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import * as api from "../api/client";
 import type { CheckId, CheckView, Event, GraphHint } from "../api/types";
 import { PageActions } from "../components/actions";
+import { Availability } from "../components/availability";
 import { EventList } from "../components/event-list";
 import { Empty, Failure, Skeleton } from "../components/parts";
 import { Marks, StatusText } from "../components/status";
@@ -86,6 +87,7 @@ export function CheckPage({ host, check: name }: { host: string; check: string }
         )}
       </section>
       {shown.perfdata.length > 0 && <PerfdataTable rows={shown.perfdata} />}
+      <Availability id={id} />
       <section class="section" aria-label="Who was told, and why">
         <div class="section-head">
           <h2>Who was told, and why</h2>

@@ -6,6 +6,7 @@ import * as api from "../api/client";
 import type { HostSource } from "../api/configuration";
 import type { CheckView, Event, HostDetail } from "../api/types";
 import { PageActions, RowActions } from "../components/actions";
+import { Availability } from "../components/availability";
 import { Icon } from "../components/icon";
 import { Empty, Failure, Skeleton } from "../components/parts";
 import { Marks, Moment, Since, StatusText } from "../components/status";
@@ -21,6 +22,7 @@ import { listen } from "../state/stream";
 import { attempt } from "../state/toast";
 import { compareProblems, keyOf, severityOf, toneOf } from "../status";
 import { HostFacts } from "./host-facts";
+import { SuggestedParents } from "./host-parents";
 
 export function HostPage({ name }: { name: string }) {
   const detail = useSignal<HostDetail | null>(null);
@@ -68,6 +70,7 @@ export function HostPage({ name }: { name: string }) {
           <HostButtons host={host.name} source={shown.source} />
         </div>
         <HostFacts detail={shown} />
+        <SuggestedParents detail={shown} onChange={read} />
       </header>
       <section class="section" aria-label="Checks">
         <div class="section-head">
@@ -76,6 +79,7 @@ export function HostPage({ name }: { name: string }) {
         </div>
         <CheckTable checks={shown.checks} />
       </section>
+      <Availability id={{ host: host.name, check: null }} />
       <section class="section" aria-label="Graphs">
         <div class="section-head">
           <h2>Graphs</h2>

@@ -11,6 +11,7 @@ import { failure, hosts, overview, readSite } from "../state/site";
 import { isProblem, nameOf, severityOf, worstOf } from "../status";
 import type { HostView, Status } from "../api/types";
 import { AddAgent } from "./overview";
+import { RefusedAgents } from "./refused-agents";
 
 type Order = "name" | "worst";
 
@@ -89,6 +90,7 @@ export function HostsPage() {
           <Empty icon="search" title={all.length > 0 ? "No host matches" : "No hosts yet"} />
         </div>
       )}
+      <RefusedAgents />
       {all.length === 1 && <AddAgent />}
     </>
   );
