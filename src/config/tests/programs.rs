@@ -68,7 +68,7 @@ fn mistakes_are_told_with_their_place() {
         ("[plugins]\nmemory_max = \"1 MiB\"\n", "noroshi.toml:2:14: plug-ins need at least 64 MiB"),
         ("[plugins]\nmemory_max = \"much\"\n", "noroshi.toml:2:14: \"much\" is no size"),
         ("[plugins]\nat_once = 0\n", "noroshi.toml:2:11: 0 plug-ins cannot run at once"),
-        ("[plugins]\nprocesses_max = 1\n", "noroshi.toml:2:17: the spawner alone has nine threads"),
+        ("[plugins]\nprocesses_max = 1\n", "noroshi.toml:2:17: the spawner alone has ten threads"),
         ("[host.h]\non_change = true\n", "noroshi.toml:2:13: invalid value"),
         ("[host.h]\non_change = {}\n", "noroshi.toml:2:13: on_change does not say what to do"),
         ("[host.h]\non_change = { url = \"x\" }\n", "noroshi.toml:2:21: \"x\" is no address"),
