@@ -12,9 +12,9 @@ mod log;
 
 use std::process::ExitCode;
 
-/// Frees and takes memory in the pattern of a time series store faster than the C library's.
+/// Gives back what series that grow in step have outgrown, and is faster than the C library's.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     cli::run()

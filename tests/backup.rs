@@ -88,13 +88,29 @@ fn an_export_is_imported_into_a_new_folder_with_the_same_samples() {
 }
 
 #[test]
-fn an_import_is_refused_while_a_server_runs_on_the_folder() {
-    let server = Server::start(None);
-    fs::write(server.folder.path().join("none.json"), "").unwrap();
-    let output = server.command(&["import", "samples", "none.json"]);
-    assert!(!output.status.success());
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("stop it"), "{errors}");
+fn an_export_is_imported_into_a_running_server_with_the_same_samples() {
+    let mut first = Server::start(None);
+    first.wait_for_value("count(node_load1)", |value| value >= 1.0);
+    first.stop();
+    let folder = first.folder.path();
+    let exported = text(folder, &["export", "--match", "{__name__=~\"node_.*\"}"]);
+    // As of another host: the server that takes them in watches this one itself.
+    let exported = exported.replace("\"instance\":\"", "\"instance\":\"moved-");
+    let second = Server::start(None);
+    fs::write(second.folder.path().join("moved.json"), &exported).unwrap();
+    for _ in 0..2 {
+        let told = second.command_text(&["import", "samples", "moved.json"]);
+        assert!(told.contains("samples and 0 rows taken in"), "{told}");
+    }
+    let moved = second.command_text(&["export", "--match", "{instance=~\"moved-.*\"}"]);
+    assert!(series_lines(&moved).len() > 100, "{moved}");
+    assert_eq!(series_lines(&moved), series_lines(&exported));
+    // What cannot be understood is told with its line, and what the server says.
+    fs::write(second.folder.path().join("bad.json"), format!("{exported}{{\"at\": 7}}\n")).unwrap();
+    let bad = second.command(&["import", "samples", "bad.json"]);
+    let told = String::from_utf8_lossy(&bad.stderr).into_owned();
+    let line = format!("line {} cannot be understood", exported.lines().count() + 1);
+    assert!(!bad.status.success() && told.contains(&line), "{told}");
 }
 
 /// Makes a file of `RRDtool` as its users do: a gauge and a counter every five minutes for a week,

@@ -59,6 +59,11 @@ const THINNED: [(usize, usize); 3] = [(4, 6), (8, 3), (16, 1)];
 /// How many series are drawn, the worst first; more cannot be told apart.
 const SERIES_MAX: usize = 6;
 
+/// Restarts are marked when what is drawn comes from at most so many sources, and
+const RESTARTED_SOURCES_MAX: usize = 8;
+/// at most so many of them, the newest: more lines hide the curve.
+const RESTARTS_MAX: usize = 10;
+
 /// How many values are written out.
 const VALUES_MAX: usize = 3;
 
@@ -132,7 +137,8 @@ fn draw(
     (chart.width, chart.height, chart.zone) = (WIDTH, HEIGHT, zone);
     chart.unit.clone_from(&hint.unit);
     chart.thresholds = thresholds(hint);
-    chart.marks = marks(last);
+    chart.marks = restarts(source, &expr, (start, end));
+    chart.marks.extend(marks(last));
     chart.series = found
         .iter()
         .map(|series| ChartSeries {
@@ -254,6 +260,24 @@ fn thresholds(hint: &GraphHint) -> Vec<Threshold> {
         .collect()
 }
 
+/// Returns when the sources of what is drawn began anew, if they are few.
+fn restarts(source: &dyn SeriesSource, expr: &Expr, span: (Timestamp, Timestamp)) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for matchers in expr.selections() {
+        // A graph without marks is better than none.
+        let found = source.restarts(&matchers, span, RESTARTED_SOURCES_MAX).unwrap_or_default();
+        marks.extend(found.iter().map(|restart| Mark {
+            at: restart.at,
+            label: restart.to_string(),
+            severity: None,
+        }));
+    }
+    marks.sort_by(|a, b| (a.at, &a.label).cmp(&(b.at, &b.label)));
+    marks.dedup_by(|a, b| (a.at, &a.label) == (b.at, &b.label));
+    marks.drain(..marks.len().saturating_sub(RESTARTS_MAX));
+    marks
+}
+
 /// Returns the moment of failure, and of its end.
 fn marks(last: &HardChange) -> Vec<Mark> {
     let change = &last.change;
@@ -261,12 +285,12 @@ fn marks(last: &HardChange) -> Vec<Mark> {
         return vec![Mark {
             at: change.since,
             label: change.status.to_string(),
-            severity: change.status,
+            severity: Some(change.status),
         }];
     }
     vec![
-        Mark { at: change.since, label: "failed".to_owned(), severity: change.previous },
-        Mark { at: last.at, label: "recovered".to_owned(), severity: change.status },
+        Mark { at: change.since, label: "failed".to_owned(), severity: Some(change.previous) },
+        Mark { at: last.at, label: "recovered".to_owned(), severity: Some(change.status) },
     ]
 }
 

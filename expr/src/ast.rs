@@ -378,6 +378,17 @@ impl Expr {
         }
     }
 
+    /// Returns the matchers of each selector, from left to right.
+    pub fn selections(&self) -> Vec<Vec<Matcher>> {
+        let mut all = Vec::new();
+        self.walk(&mut |expr| match expr {
+            Self::Selector(selector) => all.push(selector.matchers.clone()),
+            Self::Range(range) => all.push(range.selector.matchers.clone()),
+            _ => {}
+        });
+        all
+    }
+
     /// Returns the names of the metrics that are named by equality, sorted, each once.
     pub fn metric_names(&self) -> Vec<String> {
         let mut names = Vec::new();

@@ -83,7 +83,7 @@ fn requests() -> Chart {
     chart.marks = vec![Mark {
         at: Timestamp::from_secs(START + 20 * 3600 + 600),
         label: "critical since 11:20".to_owned(),
-        severity: Status::Critical,
+        severity: Some(Status::Critical),
     }];
     chart
 }
@@ -156,7 +156,7 @@ fn marks() -> Chart {
     let mark = |minutes: i64, label: &str, severity| Mark {
         at: Timestamp::from_secs(START + minutes * 60),
         label: label.to_owned(),
-        severity,
+        severity: Some(severity),
     };
     chart.marks = vec![
         mark(42, "warning since 15:52", Status::Warning),

@@ -108,6 +108,6 @@ pub struct Mark {
     pub at: Timestamp,
     /// What, for example `critical since 14:05`; may be empty.
     pub label: String,
-    /// Gives the colour.
-    pub severity: Status,
+    /// Gives the colour; `None` for what is neither good nor bad.
+    pub severity: Option<Status>,
 }

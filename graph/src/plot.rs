@@ -205,7 +205,9 @@ impl Plot<'_> {
     fn draw_marks(&self, labels: &mut Labels, shapes: &mut Vec<Shape>) {
         let is_in_view = |at: Timestamp| at >= self.chart.start && at <= self.chart.end;
         for mark in self.chart.marks.iter().filter(|mark| is_in_view(mark.at)) {
-            let color = status_color(mark.severity, self.chart.theme);
+            let muted = self.chart.theme.ink().muted;
+            let color =
+                mark.severity.map_or(muted, |status| status_color(status, self.chart.theme));
             let x = self.x(mark.at.as_millis()).round().min(self.right - 1.0);
             let paint = Paint::full(color);
             let line = Shape::Rect { from: (x, self.top), to: (x + 1.0, self.bottom), paint };

@@ -116,9 +116,9 @@ fn thresholds_and_marks_are_drawn_with_their_labels() {
     chart.thresholds.push(Threshold { value: 90.0, label, severity: Status::Critical });
     let at = Timestamp::from_millis(NOON + HOUR / 2);
     let label = "critical since 12:30".to_owned();
-    chart.marks.push(Mark { at, label, severity: Status::Critical });
+    chart.marks.push(Mark { at, label, severity: Some(Status::Critical) });
     let late = Timestamp::from_millis(NOON + 2 * HOUR);
-    chart.marks.push(Mark { at: late, label: "later".to_owned(), severity: Status::Ok });
+    chart.marks.push(Mark { at: late, label: "later".to_owned(), severity: Some(Status::Ok) });
     let texts = texts(&chart.svg().unwrap());
     assert!(texts.iter().any(|text| text == "critical &gt; 90 %"), "{texts:?}");
     assert!(texts.iter().any(|text| text == "critical since 12:30"), "{texts:?}");
@@ -144,7 +144,7 @@ fn tight_charts() -> Vec<Chart> {
                 for minute in [1, 2, 30, 58, 59] {
                     let at = Timestamp::from_millis(NOON + minute * 60_000);
                     let label = words.repeat(2);
-                    chart.marks.push(Mark { at, label, severity: Status::Critical });
+                    chart.marks.push(Mark { at, label, severity: Some(Status::Critical) });
                 }
                 for value in [-1e12, 1e9, 1.1e9, 7e10, 1e15] {
                     let label = words.repeat(2);

@@ -23,6 +23,7 @@ pub mod graph;
 pub mod hash;
 pub mod label;
 pub mod quantity;
+pub mod restart;
 pub mod sample;
 pub mod seam;
 pub mod status;
@@ -36,6 +37,7 @@ pub use event::{
 pub use graph::{GraphLine, GraphTemplate, LineStyle};
 pub use label::{LabelError, Labels, LabelsBuilder, Matcher, MatcherOp};
 pub use quantity::{format_duration, format_value, parse_duration};
+pub use restart::Restart;
 pub use sample::{Batch, Kind, MetricMeta, Sample, UNKNOWN, Width, is_unknown};
 pub use seam::{
     BoxFuture, Clock, RecordBatch, RecordError, Records, Refused, Select, SelectError, SeriesData,

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::{Batch, Labels, Matcher, MetricMeta, Timestamp};
+use crate::{Batch, Labels, Matcher, MetricMeta, Restart, Timestamp};
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -191,6 +191,19 @@ pub trait SeriesSource: Send + Sync {
     /// Returns when the series that match had their newest sample, however long ago; `None` when
     /// no such series is known. This tells "never heard of" from "no data since".
     fn last_seen(&self, matchers: &[Matcher]) -> Result<Option<Timestamp>, SelectError>;
+
+    /// Returns when the sources of the series that match began anew in `(after, until]`, in order
+    /// of time: as far back as anything is kept. None when the series have more than `sources_max`
+    /// sources, and none from a source of series that does not know.
+    fn restarts(
+        &self,
+        matchers: &[Matcher],
+        span: (Timestamp, Timestamp),
+        sources_max: usize,
+    ) -> Result<Vec<Restart>, SelectError> {
+        let _ = (matchers, span, sources_max);
+        Ok(Vec::new())
+    }
 }
 
 /// Why series could not be read.

@@ -32,6 +32,18 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
+/// What is sent.
+struct Content {
+    mime: &'static str,
+    text: String,
+}
+
+impl Content {
+    fn json(body: &Value) -> Self {
+        Self { mime: "application/json", text: body.to_string() }
+    }
+}
+
 /// What a server answered.
 pub(super) struct Answer {
     /// The status of HTTP.
@@ -88,17 +100,24 @@ impl Client {
 
     /// Sends a JSON document and reads the answer.
     pub(super) fn write(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.json(&self.send(Method::POST, path, Some(body.to_string()))?)
+        self.json(&self.send(Method::POST, path, Some(Content::json(body)))?)
     }
 
     /// Puts a JSON document in the place of what is there and reads the answer.
     pub(super) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.json(&self.send(Method::PUT, path, Some(body.to_string()))?)
+        self.json(&self.send(Method::PUT, path, Some(Content::json(body)))?)
     }
 
     /// Sends a JSON document that sets long work going, and waits for its end.
     pub(super) fn write_patiently(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.json(&self.send_within(TIMEOUT_OF_WORK, Method::POST, path, Some(body.to_string()))?)
+        let body = Content::json(body);
+        self.json(&self.send_within(TIMEOUT_OF_WORK, Method::POST, path, Some(body))?)
+    }
+
+    /// Sends lines of JSON that set long work going, and waits for its end.
+    pub(super) fn write_lines(&self, path: &str, lines: String) -> anyhow::Result<Value> {
+        let lines = Content { mime: "application/x-ndjson", text: lines };
+        self.json(&self.send_within(TIMEOUT_OF_WORK, Method::POST, path, Some(lines))?)
     }
 
     /// Removes something.
@@ -176,7 +195,7 @@ impl Client {
         })
     }
 
-    fn send(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<Answer> {
+    fn send(&self, method: Method, path: &str, body: Option<Content>) -> anyhow::Result<Answer> {
         self.send_within(TIMEOUT, method, path, body)
     }
 
@@ -185,7 +204,7 @@ impl Client {
         patience: Duration,
         method: Method,
         path: &str,
-        body: Option<String>,
+        body: Option<Content>,
     ) -> anyhow::Result<Answer> {
         runtime()?.block_on(async {
             let exchange = async {
@@ -204,7 +223,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Option<String>,
+        body: Option<Content>,
     ) -> anyhow::Result<(Response<Incoming>, Connection)> {
         let stream = tokio::net::TcpStream::connect(&self.authority).await.with_context(|| {
             format!("cannot reach the server at {}; is `noroshi` running?", self.authority)
@@ -238,7 +257,7 @@ impl Client {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         method: Method,
         path: &str,
-        body: Option<String>,
+        body: Option<Content>,
     ) -> anyhow::Result<(Response<Incoming>, Connection)> {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -251,10 +270,11 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
+        if let Some(body) = &body {
+            request = request.header("content-type", body.mime);
         }
-        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
+        let text = body.map(|body| body.text).unwrap_or_default();
+        let request = request.body(Full::new(Bytes::from(text)))?;
         let answer = sender.send_request(request).await?;
         Ok((answer, Connection { _sender: sender, driver }))
     }

@@ -1,17 +1,13 @@
 //! `noroshi import`: another system's configuration in our words, what another store has kept.
 
 mod rrd;
+mod samples;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::DataArgs;
-use super::keep::OpenFolder;
 use super::show;
 use crate::import::nagios;
 
@@ -21,7 +17,7 @@ pub(super) enum ImportCommand {
     /// Read Nagios' nagios.cfg with all its objects; prints what could not be carried over
     Nagios(NagiosArgs),
     /// Take in a file that `noroshi export` wrote
-    Samples(SamplesArgs),
+    Samples(samples::SamplesArgs),
     /// Take in files of RRDtool: the rows of all their archives
     Rrd(rrd::RrdArgs),
 }
@@ -37,20 +33,11 @@ pub(super) struct NagiosArgs {
     out: PathBuf,
 }
 
-/// `noroshi import samples`.
-#[derive(Args, Debug)]
-pub(super) struct SamplesArgs {
-    /// The file; `-` is standard input
-    file: PathBuf,
-    #[command(flatten)]
-    data: DataArgs,
-}
-
 /// Runs `noroshi import ...`.
 pub(super) fn run(command: &ImportCommand) -> anyhow::Result<ExitCode> {
     match command {
         ImportCommand::Nagios(args) => import_nagios(args),
-        ImportCommand::Samples(args) => import_samples(&args.file, &args.data),
+        ImportCommand::Samples(args) => samples::run(args),
         ImportCommand::Rrd(args) => rrd::run(args),
     }
 }
@@ -73,24 +60,5 @@ fn import_nagios(args: &NagiosArgs) -> anyhow::Result<ExitCode> {
         show::line(format_args!("written: {}", file.display()));
     }
     show::line(format_args!("next: noroshi check-config --config {}", args.out.display()));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn import_samples(file: &Path, data: &DataArgs) -> anyhow::Result<ExitCode> {
-    let mut input: Box<dyn BufRead> = if file == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        let opened = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
-        Box::new(BufReader::new(opened))
-    };
-    let folder = OpenFolder::for_writing(&data.data)?;
-    let report = folder.store().import(&mut input)?;
-    show::line(format_args!("{} samples and {} rows taken in", report.samples, report.rows));
-    if report.refused > 0 {
-        show::line(format_args!(
-            "{} samples or rows refused: too old, in the future, or no room",
-            report.refused
-        ));
-    }
     Ok(ExitCode::SUCCESS)
 }

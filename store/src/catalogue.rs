@@ -50,11 +50,7 @@ impl Catalogue {
         if self.labels[place].is_some() {
             return;
         }
-        let mut key = hash_labels(&labels);
-        while self.by_hash.contains_key(&key) {
-            key = key.wrapping_add(1);
-        }
-        self.by_hash.insert(key, series);
+        self.add_key(hash_labels(&labels), series);
         self.index.add(series, &labels);
         self.labels[place] = Some(labels);
         self.count += 1;
@@ -62,22 +58,48 @@ impl Catalogue {
 
     /// Removes series. Numbers are not used again.
     pub(crate) fn remove(&mut self, gone: &[u32]) {
+        let mut removed = Vec::with_capacity(gone.len());
         for &series in gone {
-            let Some(labels) = self.labels.get_mut(series as usize).and_then(Option::take) else {
-                continue;
-            };
-            self.index.remove(series, &labels);
-            self.count -= 1;
-        }
-        // Keys that stepped aside for a removed one must be found again: all are put in anew.
-        self.by_hash.clear();
-        for (series, labels) in self.labels.iter().enumerate() {
-            let Some(labels) = labels else { continue };
-            let mut key = hash_labels(labels);
-            while self.by_hash.contains_key(&key) {
-                key = key.wrapping_add(1);
+            if let Some(labels) = self.labels.get_mut(series as usize).and_then(Option::take) {
+                self.remove_key(hash_labels(&labels), series);
+                removed.push((series, labels));
             }
-            self.by_hash.insert(key, series as u32);
+        }
+        self.count -= removed.len();
+        self.index.remove(&removed);
+    }
+
+    fn add_key(&mut self, mut key: u64, series: u32) {
+        while self.by_hash.contains_key(&key) {
+            key = key.wrapping_add(1);
+        }
+        self.by_hash.insert(key, series);
+    }
+
+    /// Removes the key of a series. Those behind it that may have stepped aside for it are put in
+    /// anew, so that they are found.
+    fn remove_key(&mut self, mut key: u64, series: u32) {
+        while self.by_hash.get(&key).is_some_and(|known| *known != series) {
+            key = key.wrapping_add(1);
+        }
+        self.by_hash.remove(&key);
+        let mut behind = Vec::new();
+        loop {
+            key = key.wrapping_add(1);
+            let Some(next) = self.by_hash.remove(&key) else { break };
+            behind.push(next);
+        }
+        for next in behind {
+            if let Some(labels) = self.labels.get(next as usize).and_then(Option::as_ref) {
+                self.add_key(hash_labels(labels), next);
+            }
+        }
+    }
+
+    /// Takes note that numbers below this one are given away, to series that are quiet.
+    pub(crate) fn begin_at(&mut self, next_series: u32) {
+        if self.labels.len() < next_series as usize {
+            self.labels.resize(next_series as usize, None);
         }
     }
 
@@ -191,7 +213,7 @@ mod tests {
         }
         for series in (0..10_000).step_by(13) {
             let gone = labels[series].take().unwrap();
-            index.remove(series as u32, &gone);
+            index.remove(&[(series as u32, gone)]);
         }
         let matchers: Vec<Matcher> = [
             ("__name__", Match, "m.*"),

@@ -12,6 +12,7 @@ use crate::block::{Mark, Place};
 use crate::codec::{Point, Reader, put_varint, put_zigzag};
 use crate::disk::{self, Appending};
 use crate::head::{Chain, Head, Sealed};
+use crate::quiet::Quiet;
 use crate::ring::{Extent, RingState};
 use crate::segment::{self, frame};
 
@@ -21,6 +22,8 @@ const SUMMARY: u8 = 1;
 const HEADS: u8 = 2;
 /// The last section.
 const END: u8 = 3;
+/// A group of quiet series.
+const QUIET: u8 = 4;
 /// A section of heads is closed at this size: a damaged one costs only its heads.
 const SECTION_BYTES: usize = 64 << 10;
 /// Same bytes before the sections as a journal segment has.
@@ -132,6 +135,19 @@ impl Writing {
         if self.section.len() >= SECTION_BYTES { self.flush_section() } else { Ok(()) }
     }
 
+    /// Adds a group of quiet series; after all heads.
+    pub(crate) fn put_quiet(&mut self, group: &[u8]) -> io::Result<()> {
+        if !self.section.is_empty() {
+            self.flush_section()?;
+        }
+        self.framed.clear();
+        frame(&mut self.framed, |out| {
+            out.push(QUIET);
+            out.extend_from_slice(group);
+        });
+        self.file.write_all(&self.framed)
+    }
+
     fn flush_section(&mut self) -> io::Result<()> {
         self.framed.clear();
         let section = &self.section;
@@ -193,6 +209,8 @@ pub(crate) struct Loaded {
     pub(crate) summary: Summary,
     /// Heads that were whole; their class is a position in the summary.
     pub(crate) heads: Vec<(u32, Head)>,
+    /// Quiet series; their class is a position in the summary, too.
+    pub(crate) quiet: Quiet,
     /// Sections that were damaged or missing.
     pub(crate) damaged: u64,
 }
@@ -215,10 +233,14 @@ pub(crate) fn load(directory: &Path) -> io::Result<Option<Loaded>> {
                         loaded.heads.push(head);
                     }
                 }
+                Some((&QUIET, group)) => {
+                    loaded.damaged += u64::from(loaded.quiet.add_section(group).is_none());
+                }
                 Some((&END, _)) => is_ended = true,
                 _ => loaded.damaged += 1,
             }
         })?;
+        loaded.quiet.ready();
         loaded.damaged += report.damaged + u64::from(!is_ended);
         if let Some(summary) = summary {
             loaded.summary = summary;

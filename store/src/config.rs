@@ -28,6 +28,10 @@ pub struct StoreConfig {
     pub journal_bytes_max: u64,
     /// A checkpoint is written at least this often while samples come in.
     pub checkpoint_interval: Duration,
+    /// A series that nothing came for in this time, and in two steps of its coarsest archive, is
+    /// laid down: it costs next to no memory, and only questions that reach back to its time look
+    /// at it. It wakes with its next sample.
+    pub quiet_after: Duration,
     /// A series that is silent for longer than its archives reach back is forgotten when that has
     /// been so for this long, by the running time of the program: a clock that jumps ahead for a
     /// while must not empty the store.
@@ -112,6 +116,7 @@ impl Default for StoreConfig {
             heartbeat_intervals: 4,
             journal_bytes_max: 32 << 20,
             checkpoint_interval: Duration::from_mins(15),
+            quiet_after: Duration::from_hours(3),
             forget_grace: Duration::from_hours(24),
         }
     }

@@ -68,6 +68,9 @@ pub enum TransferError {
         /// What is wrong with it.
         why: String,
     },
+    /// What was taken is not on the disk yet.
+    #[error("the rows are not on the disk: is it full? The server's log says why")]
+    NotDurable,
     /// The store took nothing.
     #[error("the store refused at line {line}")]
     Refused {
@@ -208,7 +211,9 @@ impl Store {
         }
         import.fold_old().map_err(|why| TransferError::Line { line: import.report.lines, why })?;
         import.submit()?;
-        self.checkpoint();
+        if !self.checkpoint() {
+            return Err(TransferError::NotDurable);
+        }
         Ok(import.report)
     }
 }

@@ -6,7 +6,7 @@ use noroshi_model::{Width, is_unknown};
 use crate::block::{Block, Mark, Place};
 use crate::codec::{Point, Row};
 use crate::fold::{Counts, fold_rows, fold_samples, row_end, row_floor, runs};
-use crate::head::Chain;
+use crate::head::{Chain, Head};
 use crate::inner::{Counters, Inner};
 use crate::ring::{Found, Ring, RingError};
 
@@ -24,6 +24,35 @@ pub(crate) struct View {
     known_before: Option<Point>,
     /// Moments of samples that came late and are not merged into rows yet.
     late: Vec<i64>,
+}
+
+impl View {
+    /// Copies what a reader of `(after, until]` needs of a head.
+    pub(crate) fn of(
+        series: u32,
+        head: &Head,
+        (after, until): (i64, i64),
+        with_late: bool,
+    ) -> Self {
+        let mut points = Vec::new();
+        head.samples(after, until, &mut points);
+        if with_late {
+            head.late_samples(after, until, &mut points);
+        }
+        let known_before = if head.width.is_some() { head.known_before(after) } else { None };
+        Self {
+            series,
+            class: usize::from(head.class),
+            width: head.width,
+            interval: head.interval,
+            newest_at: head.chains.iter().map(|c| c.reach).fold(head.last_at, i64::max),
+            chains: head.chains.clone(),
+            marks: head.marks.clone(),
+            points,
+            known_before,
+            late: head.late_moments(after, until),
+        }
+    }
 }
 
 /// Samples of a span.
@@ -51,26 +80,7 @@ impl Inner {
         until: i64,
         with_late: bool,
     ) -> Option<View> {
-        self.table.with(series, |head| {
-            let mut points = Vec::new();
-            head.samples(after, until, &mut points);
-            if with_late {
-                head.late_samples(after, until, &mut points);
-            }
-            let known_before = if head.width.is_some() { head.known_before(after) } else { None };
-            View {
-                series,
-                class: usize::from(head.class),
-                width: head.width,
-                interval: head.interval,
-                newest_at: head.chains.iter().map(|c| c.reach).fold(head.last_at, i64::max),
-                chains: head.chains.clone(),
-                marks: head.marks.clone(),
-                points,
-                known_before,
-                late: head.late_moments(after, until),
-            }
-        })
+        self.table.with(series, |head| View::of(series, head, (after, until), with_late))
     }
 
     /// Returns the samples in `(after, until]`; the view must cover that.
@@ -106,6 +116,25 @@ impl Inner {
         raw.points.truncate(to);
         raw.points.drain(..from.min(to));
         Ok(raw)
+    }
+
+    /// Returns the restarts in `(after, until]` that an archive tells of, in order of time; the
+    /// first one's are also those in memory.
+    pub(crate) fn marks(
+        &self,
+        view: &View,
+        archive: usize,
+        (after, until): (i64, i64),
+    ) -> Result<Vec<Mark>, RingError> {
+        let mut marks = if archive == 0 { view.marks.clone() } else { Vec::new() };
+        // A row ends up to a step behind what is in it.
+        let step = self.classes[view.class].steps[archive];
+        let blocks = self.blocks(view, archive, (after, until.saturating_add(step)), false)?;
+        marks.extend(blocks.iter().flat_map(|block| &block.header.marks));
+        marks.retain(|mark| mark.at > after && mark.at <= until);
+        marks.sort_by_key(|mark| mark.at);
+        marks.dedup();
+        Ok(marks)
     }
 
     /// Returns the rows of a coarse archive that end in `(after, until]`; those that are not on

@@ -48,6 +48,8 @@ pub(crate) struct Head {
     pub(crate) class: u16,
     /// How it counts; `None` for gauges.
     pub(crate) width: Option<Width>,
+    /// It was quiet, and its rows are finished beyond its last sample.
+    pub(crate) is_woken: bool,
     /// Milliseconds from sample to sample as the source promised; 0 when it did not.
     pub(crate) interval: u32,
     /// Since when its source's counters count; [`i64::MIN`] when the source does not tell.
@@ -94,6 +96,7 @@ impl Head {
         Self {
             class,
             width,
+            is_woken: false,
             interval: 0,
             started_at: i64::MIN,
             last_at: i64::MIN,
@@ -134,7 +137,7 @@ impl Head {
         let room = self.bytes.capacity() - self.bytes.len();
         if room < TAIL_SAMPLE_BYTES_MAX {
             // An eighth: twice as much, as vectors grow, would be empty in most series.
-            self.bytes.reserve_exact(TAIL_SAMPLE_BYTES_MAX + self.bytes.len() / 8);
+            self.bytes.reserve_exact(TAIL_SAMPLE_BYTES_MAX + 16 + self.bytes.len() / 8);
         }
         self.tail.put(&mut self.bytes, at, value);
         self.tail_count += 1;
@@ -331,6 +334,13 @@ impl Head {
             self.late_samples(i64::MIN, at, &mut all);
         }
         all.into_iter().rev().find(|point| !is_unknown(point.value))
+    }
+
+    /// Returns the latest moment, in memory or on disk; [`i64::MIN`] without one.
+    pub(crate) fn newest_at(&self) -> i64 {
+        let late = self.late.last().map_or(i64::MIN, |point| point.at);
+        let on_disk = self.chains.iter().map(|chain| chain.reach);
+        on_disk.fold(self.last_at.max(late), i64::max)
     }
 
     /// Returns the first moment in memory that is not late; `None` when nothing is.

@@ -44,13 +44,25 @@ impl Index {
         }
     }
 
-    /// Removes a series.
-    pub(crate) fn remove(&mut self, series: u32, labels: &Labels) {
-        for (name, value) in labels.iter() {
+    /// Removes series, each list in one go.
+    pub(crate) fn remove(&mut self, gone: &[(u32, Labels)]) {
+        let mut by_label: HashMap<(&str, &str), Vec<u32>> = HashMap::new();
+        for (series, labels) in gone {
+            for label in labels.iter() {
+                by_label.entry(label).or_default().push(*series);
+            }
+        }
+        for ((name, value), mut gone) in by_label {
             let Some(values) = self.names.get_mut(name) else { continue };
             let Some(list) = values.get_mut(value) else { continue };
-            if let Ok(position) = list.binary_search(&series) {
-                list.remove(position);
+            gone.sort_unstable();
+            let first = gone.first().map_or(0, |first| list.partition_point(|s| s < first));
+            let kept = |series: &&u32| gone.binary_search(series).is_err();
+            let rest: Vec<u32> = list[first..].iter().filter(kept).copied().collect();
+            list.truncate(first);
+            list.extend_from_slice(&rest);
+            if list.len() < list.capacity() / 2 {
+                list.shrink_to_fit();
             }
             if list.is_empty() {
                 values.remove(value);

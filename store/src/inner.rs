@@ -12,6 +12,7 @@ use crate::catalogue::Catalogue;
 use crate::config::{RetentionClass, SERIES_BYTES, StoreConfig, ring_bytes};
 use crate::engine::Engine;
 use crate::journal::Journal;
+use crate::quiet::Quiet;
 use crate::records::RecordTable;
 use crate::repair::Repairs;
 use crate::ring::{Limit, Ring};
@@ -112,6 +113,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) classes: Vec<Class>,
     pub(crate) catalogue: RwLock<Catalogue>,
+    /// Locked after the catalogue where both are.
+    pub(crate) quiet: RwLock<Quiet>,
     pub(crate) table: Table,
     pub(crate) journal: Journal,
     pub(crate) records: Arc<RecordTable>,

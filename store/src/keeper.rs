@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use noroshi_model::{MetricMeta, RecordBatch};
+use noroshi_model::{Labels, MetricMeta, RecordBatch};
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{SavedArchive, SavedClass, Unpublished};
@@ -20,13 +20,15 @@ use crate::writer::Command;
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After so long without anything new the journal is emptied, when that is worth it: a store that
-/// is left alone takes no more of the disk than it has to, and starts at once.
+/// When in this time
 const QUIET: Duration = Duration::from_secs(5);
+/// fewer bytes came than the server writes of itself, the journal is emptied if that is worth it: a
+/// store that is left alone takes no more of the disk than it has to, and starts at once.
+const QUIET_BYTES_MAX: u64 = 128 << 10;
 /// Bytes of the journal that are worth it, and
 const QUIET_JOURNAL_BYTES_MIN: u64 = 1 << 20;
 /// which share of the checkpoint they must have at least: that is written anew for them.
-const QUIET_JOURNAL_SHARE: u64 = 4;
+const QUIET_JOURNAL_SHARE: u64 = 16;
 /// After a checkpoint that failed, time until the next try.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Bytes that are left free on the disk at least, unless it is so small that
@@ -70,6 +72,23 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
+    /// Makes the keeper of a store that is being opened.
+    pub(crate) fn new(
+        inner: &Arc<Inner>,
+        tasks: Receiver<KeeperTask>,
+        commands: &mpsc::Sender<Command>,
+    ) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            tasks,
+            commands: commands.downgrade(),
+            owed_series: None,
+            owed_metas: Vec::new(),
+            owed_removed: Vec::new(),
+            is_engine_whole: true,
+        }
+    }
+
     /// Works until the writer is gone.
     pub(crate) fn run(mut self) {
         let (mut last, mut is_asked, mut samples_before) = (Instant::now(), false, 0);
@@ -89,15 +108,20 @@ impl Keeper {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             look_at_disk(&self.inner);
+            let rest = self.commands.upgrade().map(|c| c.try_send(Command::Rest).is_ok());
+            tracing::trace!(?rest, "asked to lay down quiet series");
             let counters = self.inner.journal.counters();
             let is_long = counters.bytes.load(Relaxed) > self.inner.config.journal_bytes_max
                 && last.elapsed() > Duration::from_secs(1);
             let has_news = counters.written.load(Relaxed) > samples_before;
             let is_due = last.elapsed() > self.inner.config.checkpoint_interval && has_news;
-            if written != counters.written.load(Relaxed) {
-                (written, written_at) = (counters.written.load(Relaxed), Instant::now());
+            let mut is_quiet = false;
+            if written_at.elapsed() > QUIET {
+                let before = std::mem::replace(&mut written, counters.written.load(Relaxed));
+                written_at = Instant::now();
+                is_quiet = written - before < QUIET_BYTES_MAX && has_news;
             }
-            let is_quiet = has_news && written_at.elapsed() > QUIET && self.is_worth_emptying();
+            let is_quiet = is_quiet && self.is_worth_emptying();
             if (is_long || is_due || is_quiet) && (!is_asked || last.elapsed() > RETRY_AFTER) {
                 let asked = self.commands.upgrade().map(|c| c.try_send(Command::Checkpoint(None)));
                 is_asked = matches!(asked, Some(Ok(())));
@@ -156,7 +180,7 @@ impl Keeper {
     /// Brings the catalogue's log and the engine up to date.
     fn write_log(&mut self, first_series: u32) -> io::Result<()> {
         let inner = &Arc::clone(&self.inner);
-        let groups = group_series(inner.catalogue.read().iter_from(first_series));
+        let groups = inner.groups_from(first_series);
         let recent = inner.records.take_recent();
         let mut framed = Vec::new();
         frame_groups(&mut framed, &groups);
@@ -269,6 +293,17 @@ pub(crate) fn look_at_disk(inner: &Inner) {
 }
 
 impl Inner {
+    /// Groups all series for the log, or those with a number from `first` on.
+    fn groups_from(&self, first: u32) -> Vec<(u32, Vec<u8>)> {
+        // Both at once: a series that wakes meanwhile would be in neither.
+        let catalogue = self.catalogue.read();
+        let quiet = self.quiet.read().all_from(first);
+        let mut all: Vec<(u32, &Labels)> = catalogue.iter_from(first).collect();
+        all.extend(quiet.iter().map(|series| (series.number, &series.labels)));
+        all.sort_unstable_by_key(|(series, _)| *series);
+        group_series(all.into_iter())
+    }
+
     /// Returns the classes as a checkpoint keeps them.
     pub(crate) fn saved_classes(&self) -> Vec<SavedClass> {
         let saved = |class: &crate::inner::Class| SavedClass {
@@ -287,7 +322,7 @@ impl Inner {
     pub(crate) fn rewrite_log(&self) -> io::Result<()> {
         let mut log = self.log.lock();
         log.rewrite(|append| {
-            let groups = group_series(self.catalogue.read().iter_from(0));
+            let groups = self.groups_from(0);
             let metas: Vec<MetricMeta> = self.catalogue.read().metas().values().cloned().collect();
             let mut framed = Vec::new();
             frame_groups(&mut framed, &groups);

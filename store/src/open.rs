@@ -1,7 +1,7 @@
 //! Opening a store: catalogue, checkpoint, rings, journal, in this order; each piece that is
 //! damaged is named and made good from the others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
@@ -32,7 +32,7 @@ use crate::segment;
 use crate::series_log::SeriesLog;
 use crate::store::QUEUE_BATCHES;
 use crate::table::Table;
-use crate::writer::{Command, Scratch, Writer};
+use crate::writer::{Command, Writer};
 
 /// What the folder of a store says of itself.
 pub(crate) const FORMAT: &str = "noroshi store 1\n";
@@ -174,6 +174,7 @@ pub(crate) fn open_parts(
         clock,
         classes,
         catalogue: RwLock::new(catalogue),
+        quiet: RwLock::default(),
         table: Table::default(),
         journal,
         records,
@@ -186,33 +187,16 @@ pub(crate) fn open_parts(
         is_closing: AtomicBool::new(false),
     });
     let (keeper_tasks, tasks) = std::sync::mpsc::sync_channel(1);
-    let mut writer = Writer {
-        inner: Arc::clone(&inner),
-        keeper: keeper_tasks,
-        logged_series: 0,
-        next_checkpoint: loaded.as_ref().map_or(1, |loaded| loaded.number + 1),
-        new_metas: Vec::new(),
-        removed: Vec::new(),
-        silent: HashMap::new(),
-        refused: HashSet::new(),
-        scratch: Scratch::default(),
-    };
+    let next_checkpoint = loaded.as_ref().map_or(1, |loaded| loaded.number + 1);
+    let mut writer = Writer::new(&inner, keeper_tasks, next_checkpoint);
     restore(&mut writer, loaded, is_lost, &mut recovery);
     let needed: Vec<u64> = numbers.into_iter().filter(|number| *number >= first_needed).collect();
     replay(&mut writer, &needed, &mut recovery)?;
     set_budget(&writer);
     measure(&inner)?;
-    recovery.series = inner.catalogue.read().len() as u64;
+    recovery.series = (inner.catalogue.read().len() + inner.quiet.read().len()) as u64;
     let (commands, receiver) = mpsc::channel(QUEUE_BATCHES);
-    let keeper = Keeper {
-        inner: Arc::clone(&inner),
-        tasks,
-        commands: commands.downgrade(),
-        owed_series: None,
-        owed_metas: Vec::new(),
-        owed_removed: Vec::new(),
-        is_engine_whole: true,
-    };
+    let keeper = Keeper::new(&inner, tasks, &commands);
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
         thread.map_err(io_error("start a thread for", directory))
@@ -354,7 +338,8 @@ fn remove_others(directory: &Path, names: &HashSet<String>) -> io::Result<()> {
 /// Puts the heads of all series in place.
 fn restore(writer: &mut Writer, loaded: Option<Loaded>, is_lost: bool, recovery: &mut Recovery) {
     let inner = Arc::clone(&writer.inner);
-    let loaded = loaded.unwrap_or_default();
+    let mut loaded = loaded.unwrap_or_default();
+    restore_quiet(&inner, &mut loaded);
     recovery.damaged += loaded.damaged;
     let is_damaged = is_lost || loaded.damaged > 0;
     // Heads are in order of their number, as the series are.
@@ -381,6 +366,31 @@ fn restore(writer: &mut Writer, loaded: Option<Loaded>, is_lost: bool, recovery:
         recovery.searched_series = missing.len() as u64;
         find_blocks(&inner, &missing);
     }
+}
+
+/// Puts the quiet series in place; where the classes are others than they were, they are woken and
+/// lie down again.
+fn restore_quiet(inner: &Inner, loaded: &mut Loaded) {
+    let quiet = std::mem::take(&mut loaded.quiet);
+    let all = quiet.all_from(0);
+    let is_same = |(was, class): (&SavedClass, &Class)| {
+        let steps = was.archives.iter().map(|archive| archive.step);
+        was.name == class.spec.name && steps.eq(class.steps.iter().copied())
+    };
+    let saved = &loaded.summary.classes;
+    if saved.len() == inner.classes.len() && saved.iter().zip(&inner.classes).all(is_same) {
+        for series in &all {
+            inner.classes[usize::from(series.head.class)].series_count.fetch_add(1, Relaxed);
+        }
+        *inner.quiet.write() = quiet;
+        return;
+    }
+    let mut catalogue = inner.catalogue.write();
+    for series in all {
+        catalogue.add(series.number, series.labels);
+        loaded.heads.push((series.number, series.head));
+    }
+    loaded.heads.sort_unstable_by_key(|(number, _)| *number);
 }
 
 /// Fits a saved head to the classes of today; `None` when its class is gone.

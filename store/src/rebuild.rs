@@ -31,8 +31,10 @@ pub(crate) fn load(
     let loaded = loaded
         .unwrap_or_else(|_| Err(io::Error::other("reading it panicked")))
         .map_err(io_error("read the checkpoint in", directory))?;
-    let usable = use_or_rebuild(directory, opened, loaded.as_ref(), recovery)?;
-    Ok((loaded, usable))
+    let (engine, content) = use_or_rebuild(directory, opened, loaded.as_ref(), recovery)?;
+    let quiet = loaded.as_ref().map(|loaded| loaded.quiet.all_from(0)).unwrap_or_default();
+    let quiet: HashSet<u32> = quiet.into_iter().map(|series| series.number).collect();
+    Ok((loaded, (engine, catalogue_of(content, &quiet))))
 }
 
 /// What was found in an engine that opened.
@@ -40,28 +42,30 @@ struct Opened {
     engine: SledEngine,
     /// The checkpoint that it has everything of.
     noted: u64,
-    catalogue: Catalogue,
+    content: LogContent,
 }
 
 fn open_engine(path: &Path) -> Result<Opened, EngineError> {
     let engine = SledEngine::open(path)?;
     let note = engine.get(Tree::Notes, CHECKPOINT_NOTE)?;
     let noted = note.and_then(|note| Some(u64::from_le_bytes(note.try_into().ok()?))).unwrap_or(0);
-    let catalogue = catalogue_of(series_log::read_engine(&engine)?);
-    Ok(Opened { engine, noted, catalogue })
+    let content = series_log::read_engine(&engine)?;
+    Ok(Opened { engine, noted, content })
 }
 
-fn catalogue_of(content: LogContent) -> Catalogue {
+/// Makes the catalogue of what is known; series that are quiet are not in it.
+fn catalogue_of(content: LogContent, quiet: &HashSet<u32>) -> Catalogue {
     let removed: HashSet<u32> = content.removed.into_iter().collect();
     let mut catalogue = Catalogue::default();
     for meta in &content.metas {
         catalogue.learn(meta);
     }
     for (series, labels) in content.series {
-        if !removed.contains(&series) {
+        if !removed.contains(&series) && !quiet.contains(&series) {
             catalogue.add(series, labels);
         }
     }
+    catalogue.begin_at(quiet.iter().max().map_or(0, |last| last + 1));
     catalogue
 }
 
@@ -71,12 +75,12 @@ fn use_or_rebuild(
     opened: Result<Opened, EngineError>,
     loaded: Option<&Loaded>,
     recovery: &mut Recovery,
-) -> Result<Usable, OpenError> {
+) -> Result<(Arc<dyn Engine>, LogContent), OpenError> {
     let path = directory.join("catalogue");
     let number = loaded.map_or(0, |loaded| loaded.number);
     let reason = match opened {
         Ok(opened) if opened.noted >= number => {
-            return Ok((Arc::new(opened.engine), opened.catalogue));
+            return Ok((Arc::new(opened.engine), opened.content));
         }
         Ok(opened) => {
             format!("it has checkpoint {} but the store is at {number}", opened.noted)
@@ -106,7 +110,7 @@ fn use_or_rebuild(
     filled.and_then(|()| engine.sync()).map_err(failed("fill the new catalogue in"))?;
     recovery.damaged += content.damaged + lost;
     recovery.rebuilt_catalogue = Some(reason);
-    Ok((engine, catalogue_of(content)))
+    Ok((engine, content))
 }
 
 /// Renames a damaged catalogue so that someone may look at it; only the newest one is kept.

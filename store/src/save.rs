@@ -20,6 +20,7 @@ impl Writer {
         let before = Instant::now();
         self.flush_all_late();
         self.remove_forgotten();
+        self.forget_quiet();
         let written = self.write_checkpoint();
         let pause = before.elapsed().as_micros() as u64;
         self.inner.counters.checkpoint_pause_micros.fetch_max(pause, Relaxed);
@@ -99,6 +100,7 @@ impl Writer {
             }
         });
         outcome?;
+        inner.quiet.read().each_section(|section| writing.put_quiet(section))?;
         let unpublished = writing.finish()?;
         self.next_checkpoint += 1;
         Ok((unpublished, journal))

@@ -1,8 +1,9 @@
 //! From memory to ring files: full blocks of samples, the rows of coarse archives, late samples.
 //! Called by the writer's thread only.
 
-use crate::block::{BlockHeader, BlockKind, rows_payload};
+use crate::block::{BlockHeader, BlockKind, Mark, rows_payload};
 use crate::codec::{CHUNK_SAMPLES, Point, Row, SamplesState, encode_samples};
+use crate::fetch::View;
 use crate::fold::{ROWS_MIN, row_end, row_floor, runs};
 use crate::head::Sealed;
 use crate::inner::Inner;
@@ -96,8 +97,7 @@ impl Inner {
                 return Ok(());
             }
             if let Some(view) = self.view(series, done_until, target) {
-                let rows = self.made_rows(&view, archive, done_until, target)?;
-                self.write_rows(series, archive, &rows, view.width.is_some())?;
+                self.write_made_rows(&view, archive, (done_until, target))?;
             }
             self.table.with(series, |head| head.chains[archive].done_until = target);
             ready_until = target;
@@ -106,7 +106,7 @@ impl Inner {
     }
 
     /// Returns up to where rows are made; for a new archive, the moment before all its samples.
-    fn done_until(&self, series: u32, archive: usize) -> Result<Option<i64>, RingError> {
+    pub(crate) fn done_until(&self, series: u32, archive: usize) -> Result<Option<i64>, RingError> {
         let Some(view) = self.view(series, i64::MAX, i64::MAX) else { return Ok(None) };
         let done_until = view.chains[archive].done_until;
         if done_until > i64::MIN {
@@ -122,6 +122,19 @@ impl Inner {
         Ok(first_at.map(|first_at| row_end(first_at, step) - step))
     }
 
+    /// Makes the rows in `(from, to]` and writes them, with the restarts in their time: so graphs
+    /// show these for as long as rows are kept.
+    pub(crate) fn write_made_rows(
+        &self,
+        view: &View,
+        archive: usize,
+        (from, to): (i64, i64),
+    ) -> Result<(), RingError> {
+        let rows = self.made_rows(view, archive, from, to)?;
+        let marks = self.marks(view, archive - 1, (from, to))?;
+        self.write_marked_rows(view.series, archive, &rows, (view.width.is_some(), &marks))
+    }
+
     pub(crate) fn write_rows(
         &self,
         series: u32,
@@ -129,12 +142,23 @@ impl Inner {
         rows: &[Row],
         has_increase: bool,
     ) -> Result<(), RingError> {
+        self.write_marked_rows(series, archive, rows, (has_increase, &[]))
+    }
+
+    fn write_marked_rows(
+        &self,
+        series: u32,
+        archive: usize,
+        rows: &[Row],
+        (has_increase, marks): (bool, &[Mark]),
+    ) -> Result<(), RingError> {
         for rows in rows.chunks(BLOCK_ROWS) {
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
             let step = self
                 .table
                 .with(series, |head| self.classes[usize::from(head.class)].steps[archive]);
             let Some(step) = step else { return Ok(()) };
+            let within = |mark: &&Mark| mark.at > first.at - step && mark.at <= last.at;
             let header = BlockHeader {
                 kind: BlockKind::Rows,
                 has_increase,
@@ -145,7 +169,7 @@ impl Inner {
                 last_at: last.at,
                 reach: i64::MIN,
                 count: rows.len() as u32,
-                marks: Vec::new(),
+                marks: marks.iter().filter(within).copied().collect(),
             };
             self.write_block(archive, header, &rows_payload(rows, step, has_increase), false)?;
         }

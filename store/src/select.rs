@@ -1,7 +1,5 @@
 //! Answers queries: which archive covers what, and the samples and rows of each series.
 
-use std::collections::BTreeSet;
-
 use noroshi_model::seam::{RawSegment, RowSegment, Segment};
 use noroshi_model::time::millis;
 use noroshi_model::{
@@ -9,7 +7,6 @@ use noroshi_model::{
     Width,
 };
 
-use crate::catalogue::Catalogue;
 use crate::codec::{Point, Row};
 use crate::fetch::View;
 use crate::fold::{Restarts, row_floor};
@@ -207,20 +204,25 @@ impl Inner {
         let (now, window) = (self.now(), millis(request.window));
         let mut numbers = 0;
         let mut answer = Vec::new();
-        for (labels, series) in self.found(&request.matchers)? {
-            let class = self.table.with(series, |head| usize::from(head.class));
-            let Some(class) = class.and_then(|class| self.classes.get(class)) else { continue };
+        // A series of imported rows answers for as long as its rows are, and rows that are not fine
+        // enough for the question reach back further than it does.
+        let steps = self.classes.iter().filter_map(|class| class.steps.last()).copied();
+        let longest = steps.max().unwrap_or(0);
+        let span = (after.saturating_sub(longest.saturating_mul(2)), until);
+        for found in self.found(&request.matchers, span)? {
+            let looked = self.look(&found, |head| (usize::from(head.class), head.newest_at()));
+            let Some((class, newest_at)) = looked else { continue };
+            let Some(class) = self.classes.get(class) else { continue };
             let pieces = choose(class, now, request);
             let from = pieces.iter().map(|piece| piece.after).min().unwrap_or(after);
-            // A series of imported rows answers for as long as its rows are.
             let longest = class.steps.last().copied().unwrap_or(0);
-            if !self.may_have(series, from.saturating_sub(longest), until) {
+            if newest_at <= from.saturating_sub(longest) || until <= after {
                 continue;
             }
             // Rows are made of what lies up to one row before.
             let coarsest = pieces.iter().map(|piece| class.steps[piece.archive]).max();
             let from = from.saturating_sub(coarsest.unwrap_or(0));
-            let Some(view) = self.view(series, from, until) else { continue };
+            let Some(view) = self.view_found(&found, from, until) else { continue };
             let segments = self.segments(&view, &pieces, window, given).map_err(read_error)?;
             if segments.is_empty() {
                 continue;
@@ -229,46 +231,9 @@ impl Inner {
             if numbers > request.samples_max {
                 return Err(SelectError::TooManySamples { samples_max: request.samples_max });
             }
-            answer.push(SeriesData { labels, segments });
+            answer.push(SeriesData { labels: found.labels, segments });
         }
         Ok(answer)
-    }
-
-    /// Returns the series that match with their labels, in order of the labels.
-    pub(crate) fn found(&self, matchers: &[Matcher]) -> Result<Vec<(Labels, u32)>, SelectError> {
-        let catalogue = self.catalogue.read();
-        let series = catalogue.matching(matchers)?;
-        let labelled = |series: u32| Some((catalogue.labels(series)?.clone(), series));
-        let mut found: Vec<(Labels, u32)> = series.into_iter().filter_map(labelled).collect();
-        drop(catalogue);
-        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Ok(found)
-    }
-
-    /// Tells whether a series has a sample in memory or on disk in `(after, until]`, as far as its
-    /// newest sample and its chains tell.
-    pub(crate) fn may_have(&self, series: u32, after: i64, until: i64) -> bool {
-        let look = self.table.with(series, |head| {
-            head.last_at > after
-                || head.late.last().is_some_and(|point| point.at > after)
-                || head.chains.iter().any(|chain| chain.reach > after)
-        });
-        look.unwrap_or(false) && until > after
-    }
-
-    /// Returns the series that match (all when `matchers` is empty) and may have samples in a span.
-    fn within(
-        &self,
-        catalogue: &Catalogue,
-        matchers: &[Matcher],
-        (after, until): (Timestamp, Timestamp),
-    ) -> Result<impl Iterator<Item = u32>, SelectError> {
-        let (after, until) = (after.as_millis(), until.as_millis());
-        let found: Vec<u32> = match matchers {
-            [] => catalogue.iter_from(0).map(|(series, _)| series).collect(),
-            _ => catalogue.matching(matchers)?,
-        };
-        Ok(found.into_iter().filter(move |series| self.may_have(*series, after, until)))
     }
 }
 
@@ -380,10 +345,8 @@ impl SeriesSource for Inner {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Labels>, SelectError> {
-        let (after, until) = (after.as_millis(), until.as_millis());
-        let found = self.found(matchers)?.into_iter();
-        let within = found.filter(|(_, series)| self.may_have(*series, after, until));
-        Ok(within.map(|(labels, _)| labels).take(limit).collect())
+        let found = self.found(matchers, (after.as_millis(), until.as_millis()))?;
+        Ok(found.into_iter().map(|found| found.labels).take(limit).collect())
     }
 
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, SelectError> {
@@ -392,12 +355,8 @@ impl SeriesSource for Inner {
             let names = catalogue.index.names().into_iter();
             return Ok(names.take(limit).map(str::to_owned).collect());
         }
-        let mut names = BTreeSet::new();
-        for series in catalogue.matching(matchers)? {
-            let labels = catalogue.labels(series);
-            names.extend(labels.into_iter().flat_map(Labels::iter).map(|(name, _)| name));
-        }
-        Ok(names.into_iter().take(limit).map(str::to_owned).collect())
+        drop(catalogue);
+        self.names_of(matchers, None, limit)
     }
 
     fn label_values(
@@ -411,11 +370,8 @@ impl SeriesSource for Inner {
             let values = catalogue.index.values(name).into_iter();
             return Ok(values.take(limit).map(str::to_owned).collect());
         }
-        let mut values = BTreeSet::new();
-        for series in catalogue.matching(matchers)? {
-            values.extend(catalogue.labels(series).and_then(|labels| labels.get(name)));
-        }
-        Ok(values.into_iter().take(limit).map(str::to_owned).collect())
+        drop(catalogue);
+        self.values_of(name, matchers, None, limit)
     }
 
     fn label_names_within(
@@ -424,13 +380,7 @@ impl SeriesSource for Inner {
         span: (Timestamp, Timestamp),
         limit: usize,
     ) -> Result<Vec<String>, SelectError> {
-        let catalogue = self.catalogue.read();
-        let mut names = BTreeSet::new();
-        for series in self.within(&catalogue, matchers, span)? {
-            let labels = catalogue.labels(series);
-            names.extend(labels.into_iter().flat_map(Labels::iter).map(|(name, _)| name));
-        }
-        Ok(names.into_iter().take(limit).map(str::to_owned).collect())
+        self.names_of(matchers, Some(span), limit)
     }
 
     fn label_values_within(
@@ -440,12 +390,7 @@ impl SeriesSource for Inner {
         span: (Timestamp, Timestamp),
         limit: usize,
     ) -> Result<Vec<String>, SelectError> {
-        let catalogue = self.catalogue.read();
-        let mut values = BTreeSet::new();
-        for series in self.within(&catalogue, matchers, span)? {
-            values.extend(catalogue.labels(series).and_then(|labels| labels.get(name)));
-        }
-        Ok(values.into_iter().take(limit).map(str::to_owned).collect())
+        self.values_of(name, matchers, Some(span), limit)
     }
 
     fn metadata(&self, name: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
@@ -464,6 +409,11 @@ impl SeriesSource for Inner {
             let last_at = head.map(|head| head.last_at).filter(|last_at| *last_at > i64::MIN);
             newest = newest.max(last_at);
         });
+        if newest.is_none() {
+            let quiet = self.quiet.read().matching(matchers, i64::MIN);
+            newest =
+                quiet.iter().map(|series| series.head.last_at).filter(|at| *at > i64::MIN).max();
+        }
         Ok(newest.map(Timestamp::from_millis))
     }
 }

@@ -9,8 +9,12 @@ use crate::inner::Inner;
 /// What is measured of a store. Counts are since it was opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreStats {
-    /// Series that are known.
+    /// Series that are known, quiet ones included.
     pub series: u64,
+    /// Series that nothing came for in a while, laid down.
+    pub quiet_series: u64,
+    /// Bytes that these take in memory.
+    pub quiet_bytes: u64,
     /// Samples taken in, repeated and late ones included.
     pub samples: u64,
     /// Samples that were there already.
@@ -115,8 +119,13 @@ impl StoreStats {
                 }
             })
         });
+        let quiet = inner.quiet.read();
+        let (quiet_series, quiet_bytes) = (quiet.len() as u64, quiet.bytes() as u64);
+        drop(quiet);
         Self {
-            series: inner.catalogue.read().len() as u64,
+            series: inner.catalogue.read().len() as u64 + quiet_series,
+            quiet_series,
+            quiet_bytes,
             samples: counters.samples.load(Relaxed),
             repeated: counters.repeated.load(Relaxed),
             late: counters.late.load(Relaxed),

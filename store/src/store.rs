@@ -9,7 +9,7 @@ use std::time::Duration;
 use noroshi_model::seam::{Accepted, Record};
 use noroshi_model::{
     Batch, BoxFuture, Clock, Labels, Matcher, MetricMeta, RecordBatch, RecordError, Records,
-    Refused, Select, SelectError, SeriesData, SeriesSource, Sink, Space, Timestamp,
+    Refused, Restart, Select, SelectError, SeriesData, SeriesSource, Sink, Space, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -19,7 +19,6 @@ use crate::entry::put_records;
 use crate::inner::Inner;
 use crate::open::{OpenError, Recovery, open_parts};
 use crate::records::check_sizes;
-use crate::restarts::Restart;
 use crate::segment::frame;
 use crate::stats::StoreStats;
 use crate::writer::Command;
@@ -107,19 +106,6 @@ impl Store {
         let (done, wait) = std::sync::mpsc::sync_channel(1);
         send_patiently(&self.commands, Command::Checkpoint(Some(done)));
         wait.recv().unwrap_or(false)
-    }
-
-    /// Returns when the sources of the series that match began anew in `(after, until]`, the newest
-    /// `limit`, oldest first: as far back as samples in full resolution are kept.
-    ///
-    /// Blocking: it reads from the disk. Errors: [`SelectError`].
-    pub fn restarts(
-        &self,
-        matchers: &[Matcher],
-        span: (Timestamp, Timestamp),
-        limit: usize,
-    ) -> Result<Vec<Restart>, SelectError> {
-        self.inner.restarts(matchers, span, limit)
     }
 
     /// Returns what is measured of the store.
@@ -251,6 +237,15 @@ impl SeriesSource for Store {
 
     fn last_seen(&self, matchers: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
         self.inner.last_seen(matchers)
+    }
+
+    fn restarts(
+        &self,
+        matchers: &[Matcher],
+        span: (Timestamp, Timestamp),
+        sources_max: usize,
+    ) -> Result<Vec<Restart>, SelectError> {
+        self.inner.restarts(matchers, span, sources_max)
     }
 }
 

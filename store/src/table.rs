@@ -7,7 +7,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::head::Head;
 
 /// Series that share a lock. Numbers of one host follow each other, so a batch takes few locks.
-const SHARD_SERIES: usize = 256;
+const SHARD_SERIES: usize = 64;
 
 type Shard = Arc<Mutex<Vec<Option<Head>>>>;
 
@@ -33,6 +33,18 @@ impl Table {
             heads.resize_with(slot + 1, || None);
         }
         heads[slot] = head;
+    }
+
+    /// Takes a head out; a shard without any costs nothing.
+    pub(crate) fn take(&self, series: u32) -> Option<Head> {
+        let (shard, slot) = place(series);
+        let shard = self.shards.read().get(shard).cloned()?;
+        let mut heads = shard.lock();
+        let head = heads.get_mut(slot)?.take();
+        if heads.iter().all(Option::is_none) {
+            *heads = Vec::new();
+        }
+        head
     }
 
     /// Works on one head; `None` when there is none.

@@ -41,6 +41,8 @@ pub(crate) type Work = Box<dyn FnOnce(&mut Writer) + Send>;
 pub(crate) enum Command {
     /// Take a batch in.
     Batch(Box<Batch>, oneshot::Sender<Result<Accepted, Refused>>, Option<OwnedSemaphorePermit>),
+    /// Lay down series that are quiet.
+    Rest,
     /// Write a checkpoint.
     Checkpoint(Option<SyncSender<bool>>),
     /// Do something else.
@@ -62,6 +64,10 @@ pub(crate) struct Writer {
     pub(crate) removed: Vec<u32>,
     /// Series that seem to be silent for longer than their archives reach back, and since when.
     pub(crate) silent: HashMap<u32, Instant>,
+    /// Where the next look for quiet series begins.
+    pub(crate) rest_at: u32,
+    /// Up to which moment quiet series may be forgotten when the grace is over, and since when.
+    pub(crate) expiring_since: Option<(i64, Instant)>,
     /// Hashes of the label sets that the budget had no room for, to count each once.
     pub(crate) refused: HashSet<u64>,
     /// Reused from batch to batch.
@@ -81,6 +87,27 @@ pub(crate) struct Scratch {
 }
 
 impl Writer {
+    /// Makes the writer of a store that is being opened.
+    pub(crate) fn new(
+        inner: &Arc<Inner>,
+        keeper: SyncSender<KeeperTask>,
+        next_checkpoint: u64,
+    ) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            keeper,
+            logged_series: 0,
+            next_checkpoint,
+            new_metas: Vec::new(),
+            removed: Vec::new(),
+            silent: HashMap::new(),
+            rest_at: 0,
+            expiring_since: None,
+            refused: HashSet::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
     /// Works until told to stop or until nobody can ask any more.
     pub(crate) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(command) = commands.blocking_recv() {
@@ -90,6 +117,7 @@ impl Writer {
                     drop(permit);
                 }
                 Command::Checkpoint(done) => self.checkpoint(done),
+                Command::Rest => while self.rest() && commands.is_empty() {},
                 Command::Work(work) => work(&mut self),
                 Command::Stop => break,
             }
@@ -155,6 +183,9 @@ impl Writer {
         inner.table.with_each(series, |position, head| {
             let Some(head) = head else { return };
             let point = points[position];
+            if head.is_woken {
+                head.reopen_rows(point.at, &inner.classes[usize::from(head.class)].steps);
+            }
             note_facts(head, facts, point.at);
             if point.at < head.last_at && head.last_at > future {
                 rewound.push((series[position], point));
@@ -212,11 +243,11 @@ impl Writer {
     /// Makes a series that the journal holds.
     pub(crate) fn replay_series(&mut self, series: u32, packed: &str) {
         let Some(labels) = noroshi_model::Labels::from_packed(packed) else { return };
-        let inner = &self.inner;
-        let mut catalogue = inner.catalogue.write();
-        if catalogue.labels(series).is_some() {
+        if self.inner.catalogue.read().labels(series).is_some() || self.wake(&labels).is_some() {
             return;
         }
+        let inner = &self.inner;
+        let mut catalogue = inner.catalogue.write();
         let Some(place) = inner.classes.iter().position(|class| class.spec.takes(&labels)) else {
             return;
         };
@@ -231,6 +262,7 @@ impl Writer {
     /// Removes series that the journal says are gone.
     pub(crate) fn replay_removed(&mut self, removed: &[u32]) {
         self.inner.catalogue.write().remove(removed);
+        self.inner.quiet.write().remove(removed);
         for series in removed {
             self.inner.table.set(*series, None);
         }
@@ -278,7 +310,7 @@ impl Writer {
     }
 
     /// Takes note that a ring could not be written: the samples stay in memory and journal.
-    fn report(&self, outcome: Result<(), RingError>) {
+    pub(crate) fn report(&self, outcome: Result<(), RingError>) {
         match outcome {
             Ok(()) => {}
             Err(RingError::Full { path }) => {
@@ -327,12 +359,17 @@ impl Writer {
         sample: &noroshi_model::Sample,
         out: &mut Vec<u8>,
     ) -> Option<u32> {
-        let inner = &self.inner;
         let labels = &sample.labels;
-        let mut catalogue = inner.catalogue.write();
-        if let Some(known) = catalogue.find(hash_labels(labels), labels) {
+        if let Some(known) = self.inner.catalogue.read().find(hash_labels(labels), labels) {
             return Some(known);
         }
+        if let Some(woken) = self.wake(labels) {
+            // Told again: the journal is done again over the checkpoint in which it is quiet.
+            frame(out, |out| put_series(out, woken, labels.as_packed()));
+            return Some(woken);
+        }
+        let inner = &self.inner;
+        let mut catalogue = inner.catalogue.write();
         let place = inner.classes.iter().position(|class| class.spec.takes(labels))?;
         let class = &inner.classes[place];
         let before = inner.counters.planned_bytes.load(Relaxed);

@@ -217,6 +217,16 @@ fn counters_know_wraps_and_restarts_in_samples_and_rows() {
     drop(store);
     let (store, _) = open(directory.path(), &clock);
     assert_eq!(marks(&store, 0, START + 13_000), [mark]);
+    store.close();
+    drop(store);
+    // Its samples are gone: rows tell it, for as long as they are kept.
+    let samples = directory.path().join("rings/default-10000.ring");
+    let length = std::fs::metadata(&samples).unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(&samples).unwrap();
+    file.set_len(4096).unwrap();
+    file.set_len(length).unwrap();
+    let (store, _) = open(directory.path(), &clock);
+    assert_eq!(marks(&store, 0, START + 13_000), [mark]);
 }
 
 #[test]

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::tz::TimeZone;
 use noroshi_expr::{Evaluated, Value as Answer};
 use noroshi_graph::{
-    Chart, ChartSeries, DrawError, HEIGHT_MIN, SIDE_MAX, Theme, Threshold, WIDTH_MIN,
+    Chart, ChartSeries, DrawError, HEIGHT_MIN, Mark, SIDE_MAX, Theme, Threshold, WIDTH_MIN,
 };
-use noroshi_model::{Labels, Status, label};
+use noroshi_model::{Labels, Restart, Status, Timestamp, label};
 
 use crate::app::App;
 use crate::arguments::{ArgumentError, Arguments};
@@ -26,6 +26,10 @@ const SERIES_MAX: usize = 100;
 const TITLE_CHARS_MAX: usize = 200;
 /// Most threshold lines.
 const THRESHOLDS_MAX: usize = 8;
+/// Restarts are marked when what is drawn comes from at most so many sources, and
+const RESTARTED_SOURCES_MAX: usize = 8;
+/// at most so many of them, the newest: more lines hide the curve.
+const RESTARTS_MAX: usize = 40;
 /// How long a graph of the past may be kept by who asked for it.
 const PAST_SECONDS: u64 = 300;
 
@@ -117,8 +121,32 @@ async fn chart(app: &Arc<App>, arguments: &Arguments) -> Result<(Chart, u64), Ap
     let span = Span::new(start.align_down(step), end, step)?;
     let all = queries::range(app, &texts, span, Wishes::default()).await?;
     (chart.series, chart.subtitle) = lines(&all);
+    chart.marks = restarts(app, texts, (start, end)).await?;
     let is_past = now.since(end) > step * 2;
     Ok((chart, if is_past { PAST_SECONDS } else { (step.as_secs() / 2).clamp(1, PAST_SECONDS) }))
+}
+
+/// Returns when the sources of what is drawn began anew, if they are few.
+async fn restarts(
+    app: &Arc<App>,
+    texts: Vec<String>,
+    span: (Timestamp, Timestamp),
+) -> Result<Vec<Mark>, ApiError> {
+    let source = Arc::clone(&app.deps.series);
+    let found = app.gate.query(move || {
+        let parsed = texts.iter().filter_map(|text| noroshi_expr::parse(text).ok());
+        let mut found = BTreeSet::new();
+        for matchers in parsed.flat_map(|expr| expr.selections()) {
+            // A graph without marks is better than none.
+            let some = source.restarts(&matchers, span, RESTARTED_SOURCES_MAX);
+            found.extend(some.unwrap_or_default());
+        }
+        found
+    });
+    let found = found.await?;
+    let mark =
+        |restart: &Restart| Mark { at: restart.at, label: restart.to_string(), severity: None };
+    Ok(found.iter().skip(found.len().saturating_sub(RESTARTS_MAX)).map(mark).collect())
 }
 
 fn title(arguments: &Arguments, expr: &str) -> String {

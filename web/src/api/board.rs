@@ -7,8 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use noroshi_checks::{Availability, CheckView, Counts, HostView};
 use noroshi_collector::{AgentView, PollStatus};
-use noroshi_model::{CheckId, Event, GraphTemplate, Matcher, Timestamp};
-use noroshi_store::Restart;
+use noroshi_model::{CheckId, Event, GraphTemplate, Matcher, Restart, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::body::QueryOf;
@@ -184,8 +183,11 @@ fn graphs(app: &App, host: &str) -> Result<Vec<GraphTemplate>, ApiError> {
 fn restarts(app: &App, host: &str) -> Result<Vec<Restart>, ApiError> {
     let of_host = [Matcher::equal("instance", host)];
     let ever = (Timestamp::from_millis(0), app.deps.clock.now());
-    let restarts = app.deps.store.restarts(&of_host, ever, RESTARTS_MAX);
-    restarts.map_err(|error| ApiError::internal("cannot read restarts", &error))
+    let restarts = app.deps.series.restarts(&of_host, ever, usize::MAX);
+    let mut restarts =
+        restarts.map_err(|error| ApiError::internal("cannot read restarts", &error))?;
+    restarts.drain(..restarts.len().saturating_sub(RESTARTS_MAX));
+    Ok(restarts)
 }
 
 /// Writes a name so that it can stand between the double quotes of an expression.

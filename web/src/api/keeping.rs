@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use noroshi_expr::{Expr, When};
 use noroshi_model::{Labels, Matcher, Timestamp};
-use noroshi_store::{BackupError, RrdError};
+use noroshi_store::{BackupError, RrdError, TransferError, TransferReport};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -26,7 +26,8 @@ use crate::route::{Access, Body, Route, Value};
 
 /// Bytes of a piece of an export: large against the cost of sending it.
 const PIECE_BYTES: usize = 64 << 10;
-/// Longest dump: four data sources with a hundred thousand rows are 10 MB of XML.
+/// Longest dump, and most lines at once: four data sources with a hundred thousand rows are 10 MB
+/// of XML.
 const DUMP_BYTES_MAX: usize = 256 << 20;
 /// Pieces that are made before a slow reader has taken the first: a megabyte a reader.
 const PIECES_MAX: usize = 16;
@@ -39,7 +40,9 @@ pub(super) fn routes() -> Vec<Route> {
             .answer(Body::Json("BackupDone"))
             .stream(),
         Route::get("/api/v1/export", Access::Admin, export)
-            .summary("Series as lines of JSON, as they are stored; `noroshi import` reads them")
+            .summary(
+                "Series as lines of JSON, as they are stored; `noroshi import samples` reads them",
+            )
             .takes("match", Value::Text, "only series that this selector matches")
             .takes("start", Value::Time, "only what came at or after this moment")
             .takes("end", Value::Time, "only what came at or before this moment")
@@ -51,6 +54,12 @@ pub(super) fn routes() -> Vec<Route> {
             )
             .request(Body::Json("RrdDump"))
             .answer(Body::Json("RrdTaken"))
+            .body_bytes_max(DUMP_BYTES_MAX)
+            .stream(),
+        Route::post("/api/v1/import/samples", Access::Admin, import_samples)
+            .summary("Takes in lines of JSON as `/api/v1/export` writes them; what is there stays")
+            .request(Body::Other("application/x-ndjson"))
+            .answer(Body::Json("LinesTaken"))
             .body_bytes_max(DUMP_BYTES_MAX)
             .stream(),
     ]
@@ -124,6 +133,32 @@ async fn import_rrd(
         return Err(ApiError::Unavailable(what.to_owned()));
     }
     Ok(Json(RrdTaken { rows: taken.rows, refused: taken.refused }))
+}
+
+#[derive(Serialize)]
+struct LinesTaken {
+    lines: u64,
+    samples: u64,
+    rows: u64,
+    refused: u64,
+}
+
+async fn import_samples(
+    State(app): State<Arc<App>>,
+    lines: Bytes,
+) -> Result<Json<LinesTaken>, ApiError> {
+    let store = Arc::clone(&app.deps.store);
+    let taken = tokio::task::spawn_blocking(move || store.import(&mut lines.as_ref())).await;
+    let taken = taken.map_err(|error| ApiError::internal("an import panicked", &error))?;
+    let report = taken.map_err(|error| match &error {
+        TransferError::Refused { source, .. } => {
+            ApiError::Unavailable(format!("{error}: {source}"))
+        }
+        TransferError::NotDurable => ApiError::Unavailable(error.to_string()),
+        _ => ApiError::Unprocessable(error.to_string()),
+    })?;
+    let TransferReport { lines, samples, rows, refused } = report;
+    Ok(Json(LinesTaken { lines, samples, rows, refused }))
 }
 
 async fn export(
