@@ -136,6 +136,13 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             "[host.a.check.c]\nexpr = \"up\"\nfails = 3\n",
             "noroshi.toml:3:9: `window` and `fails` belong together; write window = 5, fails = 3",
         ),
+    ];
+    assert_told(&cases);
+}
+
+#[test]
+fn mistakes_in_what_needs_what_are_told_too() {
+    let cases = [
         (
             "[host.a]\nparents = [\"b\"]\n[host.b]\nparents = [\"a\"]\n",
             "noroshi.toml:4:12: a circle of dependencies: a needs b needs a; take one of them out",
