@@ -1,5 +1,6 @@
 //! Drawn graphs, the browser program's files, figures about the server, and limits.
 
+use noroshi_model::{Batch, Labels, Sample, Sink as _, Timestamp};
 use noroshi_web::people::Role;
 use serde_json::json;
 
@@ -28,6 +29,37 @@ async fn a_graph_is_drawn_as_png_and_as_svg() {
     let past = format!("/graph.png?expr=node_load1&start={start}&end={end}");
     let past = house.get(&past).token(&token).send().await;
     assert_eq!(past.header("cache-control"), "private, max-age=300");
+}
+
+#[tokio::test]
+async fn a_graph_shows_when_the_machine_was_booted() {
+    let house = House::over_store().await;
+    let token = house.token(Role::Viewer);
+    let labels = [("__name__", "node_load1"), ("instance", "web1"), ("job", "node")];
+    let labels = Labels::new(labels);
+    // Half an hour ago the machine began anew; its load is another from then on.
+    for (started_at, from, to) in [(NOW - 9000, 3600, 1800), (NOW - 1805, 1800, 0)] {
+        let sample = |back: i64| Sample {
+            labels: labels.clone(),
+            at: Timestamp::from_secs(NOW - back),
+            value: (back % 700) as f64 / 100.0,
+        };
+        let batch = Batch {
+            samples: (to..from).rev().step_by(10).map(sample).collect(),
+            started_at: Some(Timestamp::from_secs(started_at)),
+            ..Batch::new()
+        };
+        house.store.submit(batch).await.unwrap();
+    }
+    let svg = house.get("/graph.svg?expr=node_load1").token(&token).send().await;
+    assert_eq!(svg.text().lines().filter(|line| *line == "booted").count(), 1, "{}", svg.text());
+    let png = house.get("/graph.png?expr=avg(node_load1)").token(&token).send().await;
+    assert_eq!(png.status, 200);
+    // Before it there is nothing to mark.
+    let (start, end) = (NOW - 3600, NOW - 2000);
+    let before = format!("/graph.svg?expr=node_load1&start={start}&end={end}");
+    let before = house.get(&before).token(&token).send().await;
+    assert!(!before.text().contains("booted"), "{}", before.text());
 }
 
 #[tokio::test]
