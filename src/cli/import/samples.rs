@@ -95,7 +95,7 @@ impl Pieces<'_> {
                 return Ok(Some(piece));
             }
             if is_other {
-                series = series_of(&line).to_owned();
+                series_of(&line).clone_into(&mut series);
             }
             piece += &line;
         }
