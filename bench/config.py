@@ -67,13 +67,16 @@ class Sites:
                 parts.append(f'[host.h{i:05}.check.{name}]\nuse = "usual"\n{keys}\n\n')
         return "".join(parts)
 
-    def groups(self):
-        """Ten checks for a group of all hosts."""
+    def groups(self, hosts=None, note=""):
+        """Ten checks for a group of all hosts. `note` goes to one host in the middle."""
         parts = [COMMON]
         for name, keys, _ in CHECKS:
             keys = keys.replace("PORT", str(self.port))
             parts.append(f'[check.{name}]\nuse = "usual"\ngroups = ["linux"]\n{keys}\n\n')
-        parts.extend(self.head(i) for i in range(self.hosts))
+        for i in range(hosts or self.hosts):
+            parts.append(self.head(i))
+            if note and i == self.hosts // 2:
+                parts[-1] = parts[-1].rstrip() + f'\nnotes = "{note}"\n\n'
         return "".join(parts)
 
     def nagios(self):
@@ -236,7 +239,8 @@ class Server:
         before, cpu, begun = self.loaded(), cpu_seconds(self.process.pid), time.monotonic()
         self.process.send_signal(signal.SIGHUP)
         while self.loaded() == before:
-            time.sleep(0.01)
+            # Each look takes the server some milliseconds.
+            time.sleep(0.05)
             if time.monotonic() - begun > PATIENCE_SECONDS:
                 sys.exit("the configuration is not taken over; see noroshi.log")
         return time.monotonic() - begun, cpu_seconds(self.process.pid) - cpu
@@ -302,39 +306,46 @@ def nginx(folder, port):
 
 
 def measure_noroshi(program, folder, sites):
-    config = folder / "noroshi.toml"
-    hosts = sites.hosts
-    (folder / "groups.toml").write_text(sites.groups())
-    config.write_text(sites.tables())
-    row("noroshi check-config, checks for a group", *timed([program, "check-config", "--config", folder / "groups.toml"])[:2])
-    took, cpu, memory = timed([program, "check-config", "--config", config])
-    row("noroshi check-config, a table a check", took, cpu, f"{memory:.0f} MiB")
-    server = Server(program, folder, config)
-    try:
-        row("noroshi start until it is ready", *server.start, f"{server.resident():.0f} MiB")
-        time.sleep(SETTLE_SECONDS)
+    ways = [("checks for a group", sites.groups), ("a table a check", sites.tables)]
+    for way, write in ways:
+        config = folder / "noroshi.toml"
+        config.write_text(write())
+        took, cpu, memory = timed([program, "check-config", "--config", config])
+        row(f"noroshi check-config, {way}", took, cpu, f"{memory:.0f} MiB")
+        data = folder / way.replace(" ", "-")
+        data.mkdir()
+        server = Server(program, data, config)
+        try:
+            measure_server(server, sites.hosts, way, write)
+        finally:
+            server.stop()
+
+
+def measure_server(server, hosts, way, write):
+    row(f"noroshi start until it is ready, {way}", *server.start, f"{server.resident():.0f} MiB")
+    time.sleep(SETTLE_SECONDS)
+    before = server.metrics()
+    time.sleep(10)
+    idle = latency(before, server.metrics())
+    calm = f"{idle[0]} runs in 10 s, the latest within {idle[1]}"
+    row(f"noroshi without a reload, {way}", 0, 0, calm)
+    for what, text in [
+        ("as it is", None),
+        ("one host changed", write(note="new")),
+        (f"{hosts // 10} hosts more", write(hosts + hosts // 10)),
+    ]:
         before = server.metrics()
-        time.sleep(10)
-        idle = latency(before, server.metrics())
-        calm = f"{idle[0]} runs in 10 s, the latest within {idle[1]}"
-        row("noroshi without a reload", 0, 0, calm)
-        for what, text in [
-            ("as it is", None),
-            ("one host changed", sites.tables(note="new")),
-            (f"{hosts // 10} hosts more", sites.tables(hosts + hosts // 10)),
-        ]:
-            before = server.metrics()
-            took, cpu = server.reload(text)
-            time.sleep(max(0, 10 - took))
-            runs, worst = latency(before, server.metrics())
-            row(f"noroshi reload, {what}", took, cpu, f"{runs} runs in 10 s, the latest within {worst}")
-        print(f"\nmemory with {hosts + hosts // 10} hosts: {server.resident():.0f} MiB\n")
-        print("| API call | status | median ms | KiB |\n| --- | ---: | ---: | ---: |")
-        api(server)
-        metrics = server.metrics()
-        print("\nchecks:", {k: int(float(v)) for k, v in metrics.items() if k.startswith("noroshi_checks{")})
-    finally:
-        server.stop()
+        took, cpu = server.reload(text)
+        time.sleep(max(0, 10 - took))
+        runs, worst = latency(before, server.metrics())
+        remark = f"{runs} runs in 10 s, the latest within {worst}"
+        row(f"noroshi reload, {what}, {way}", took, cpu, remark)
+    print(f"\nmemory with {hosts + hosts // 10} hosts, {way}: {server.resident():.0f} MiB\n")
+    print("| API call | status | median ms | KiB |\n| --- | ---: | ---: | ---: |")
+    api(server)
+    metrics = server.metrics()
+    print("\nchecks:", {k: int(float(v)) for k, v in metrics.items() if k.startswith("noroshi_checks{")})
+    print("\n| what | s | CPU s | remarks |\n| --- | ---: | ---: | --- |")
 
 
 def measure_nagios(folder, sites):

@@ -8,7 +8,7 @@
 #   NOROSHI=PROGRAM bench/config.sh    another program than that of `cargo build --release`
 #
 # Needs Debian and, for the first run, root: it installs nagios4-core, monitoring-plugins-basic,
-# nginx-light and python3. Nothing listens but on 127.0.0.1; what it starts it ends. Four minutes.
+# nginx-light and python3. Nothing listens but on 127.0.0.1; what it starts it ends. Seven minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

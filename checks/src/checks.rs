@@ -23,7 +23,7 @@ use crate::samples;
 use crate::schedule::Steady;
 use crate::spec::Site;
 use crate::stats::{Counters, LastRuns, Stats, count};
-use crate::view::{CheckView, Counts, HostView};
+use crate::view::{CheckView, Counts, HostRow, HostView};
 use crate::writer::{Message, Writer};
 
 /// How many results and actions wait for the writer. When it is full, whoever brings one waits.
@@ -160,13 +160,8 @@ impl Checks {
     }
 
     /// Returns all hosts, by name.
-    pub fn hosts(&self) -> Vec<HostView> {
-        let mut hosts = self.board.lock().hosts();
-        let (now, steady) = (self.now(), self.steady.now());
-        for host in &mut hosts {
-            to_wall(&mut host.state, now, steady);
-        }
-        hosts
+    pub fn hosts(&self) -> Vec<HostRow> {
+        self.board.lock().hosts()
     }
 
     /// Returns one host; `None` when there is none of that name.

@@ -15,7 +15,7 @@ use noroshi_model::{CheckId, Origin, Timestamp};
 use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
 use crate::checks::Checks;
 use crate::handed::status_of;
-use crate::view::HostView;
+use crate::view::HostRow;
 pub use pipe::serve_commands;
 
 /// One command.
@@ -403,14 +403,15 @@ impl Checks {
 
     /// Returns the numbers of downtimes, each once.
     fn downtimes_that_are(&self, which: &Which) -> BTreeSet<u64> {
-        let is_host = |host: &HostView| {
+        let is_host = |host: &HostRow| {
             which.host.as_ref().is_none_or(|name| *name == host.name)
                 && which.group.as_ref().is_none_or(|group| host.groups.contains(group))
         };
         let mut numbers = BTreeSet::new();
         for host in self.hosts().into_iter().filter(is_host) {
             let checks = self.checks_of(&host.name);
-            for view in checks.into_iter().chain([host.state]) {
+            let own = self.check(&CheckId::host(&host.name));
+            for view in checks.into_iter().chain(own) {
                 if which.check.is_some() && which.check != view.check {
                     continue;
                 }

@@ -126,5 +126,5 @@ pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Si
 pub use stats::{LastRuns, Spread, Stats};
 pub use view::{
     AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostCounts,
-    HostView,
+    HostRow, HostState, HostView,
 };

@@ -144,6 +144,43 @@ pub struct HostView {
     pub counts: CheckCounts,
 }
 
+/// A host as lists show it: without what its last run found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HostRow {
+    /// Its name.
+    pub name: String,
+    /// What to call it; its name when it has no other.
+    pub alias: String,
+    /// Where it is reached.
+    pub address: String,
+    /// Groups it belongs to.
+    pub groups: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Hosts through which it is reached.
+    pub parents: Vec<String>,
+    /// How it stands.
+    pub state: HostState,
+    /// How its checks stand.
+    pub counts: CheckCounts,
+}
+
+/// How a host stands, in short; the fields mean what they mean in [`CheckView`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HostState {
+    /// What was found; `None` (written `"pending"`) before the first result.
+    #[serde(serialize_with = "or_pending")]
+    pub status: Option<Status>,
+    /// Whether that is confirmed.
+    pub state_type: StateType,
+    /// When the status last changed; `None` before the first result.
+    pub since: Option<Timestamp>,
+    /// Whether somebody took the problem on.
+    pub is_acknowledged: bool,
+    /// Whether a downtime holds.
+    pub is_in_downtime: bool,
+}
+
 /// How many of all there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {

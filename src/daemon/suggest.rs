@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use noroshi_checks::HostView;
+use noroshi_checks::HostRow;
 use noroshi_model::{Labels, Matcher, SeriesSource as _};
 use noroshi_web::configuration::SuggestedParent;
 
@@ -74,7 +74,7 @@ impl Known {
 }
 
 /// Suggests for each host without parents the one host that has the address of its gateway.
-fn suggest(hosts: &[HostView], known: &Known) -> Vec<SuggestedParent> {
+fn suggest(hosts: &[HostRow], known: &Known) -> Vec<SuggestedParent> {
     let parents: BTreeMap<&str, &[String]> =
         hosts.iter().map(|host| (host.name.as_str(), &host.parents[..])).collect();
     let mut suggested = Vec::new();
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     /// Hosts as `name address parent`.
-    fn hosts(said: &[(&str, &str, &str)]) -> Vec<HostView> {
+    fn hosts(said: &[(&str, &str, &str)]) -> Vec<HostRow> {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1)));
         let (store, _) = Store::open(folder.path(), StoreConfig::default(), clock.clone()).unwrap();

@@ -6,7 +6,8 @@ use super::{Board, Entry};
 use crate::probe::{Compare, ExpressionProbe, Probe, Threshold};
 use crate::stats::LastRuns;
 use crate::view::{
-    AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostView,
+    AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostRow,
+    HostState, HostView,
 };
 
 impl Board {
@@ -18,8 +19,8 @@ impl Board {
     }
 
     /// Returns all hosts, by name.
-    pub(crate) fn hosts(&self) -> Vec<HostView> {
-        let mut hosts: Vec<HostView> = Vec::new();
+    pub(crate) fn hosts(&self) -> Vec<HostRow> {
+        let mut hosts: Vec<HostRow> = Vec::new();
         for entry in self.entries.values() {
             if !entry.id.is_host() {
                 // The host itself comes before its checks.
@@ -28,7 +29,7 @@ impl Board {
                 }
                 continue;
             }
-            hosts.push(self.host_view(entry));
+            hosts.push(self.host_row(entry));
         }
         hosts
     }
@@ -91,18 +92,31 @@ impl Board {
         runs
     }
 
-    fn host_view(&self, entry: &Entry) -> HostView {
-        let spec = &entry.host;
-        HostView {
+    fn host_row(&self, entry: &Entry) -> HostRow {
+        let (spec, state) = (&entry.host, &entry.state);
+        HostRow {
             name: spec.name.clone(),
             alias: if spec.alias.is_empty() { spec.name.clone() } else { spec.alias.clone() },
             address: spec.address.clone(),
             groups: spec.groups.clone(),
             labels: spec.labels.clone(),
             parents: spec.parents.clone(),
-            state: self.view_of(entry),
+            state: HostState {
+                status: state.status,
+                state_type: state.state_type,
+                since: state.since,
+                is_acknowledged: state.acknowledgement.is_some(),
+                is_in_downtime: self.downtimes.holds(&entry.id),
+            },
             counts: CheckCounts::default(),
         }
+    }
+
+    fn host_view(&self, entry: &Entry) -> HostView {
+        let HostRow { name, alias, address, groups, labels, parents, counts, .. } =
+            self.host_row(entry);
+        let state = self.view_of(entry);
+        HostView { name, alias, address, groups, labels, parents, state, counts }
     }
 
     fn view_of(&self, entry: &Entry) -> CheckView {

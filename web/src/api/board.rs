@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use noroshi_checks::{Availability, CheckView, Counts, HostView};
+use noroshi_checks::{Availability, CheckView, Counts, HostRow, HostView};
 use noroshi_collector::{AgentView, PollStatus};
 use noroshi_model::{CheckId, Event, GraphTemplate, Matcher, Restart, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ struct Overview {
     started_at: Timestamp,
     counts: Counts,
     problems: Vec<CheckView>,
-    hosts: Vec<HostView>,
+    hosts: Vec<HostRow>,
     config: ConfigStatus,
     #[serde(rename = "self")]
     own: Own,

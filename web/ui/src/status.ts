@@ -1,6 +1,6 @@
 /** Statuses: how bad they are, what they are called, and how many there are. */
 
-import type { CheckCounts, CheckView, HostView, Status } from "./api/types";
+import type { CheckCounts, CheckView, HostRow, Status } from "./api/types";
 
 /** How bad it is, as the server sorts: 0 fine to 4 down. */
 const SEVERITY: Record<Status, number> = { ok: 0, up: 0, pending: 0, warning: 1, unknown: 2, unreachable: 2, critical: 3, down: 4 };
@@ -50,7 +50,7 @@ export function compareProblems(a: CheckView, b: CheckView): number {
 }
 
 /** The worst that a host shows: its own state or the worst of its checks. */
-export function worstOf(host: HostView): Status {
+export function worstOf(host: HostRow): Status {
   const own = host.state.status;
   const { critical, unknown, warning } = host.counts;
   const checks: Status = critical > 0 ? "critical" : unknown > 0 ? "unknown" : warning > 0 ? "warning" : own;

@@ -127,6 +127,14 @@ export interface HostView {
   counts: CheckCounts;
 }
 
+/** A host in lists: without what its last run found. */
+export interface HostRow extends Omit<HostView, "state"> {
+  state: HostState;
+}
+
+/** How a host stands, in short. */
+export type HostState = Pick<CheckView, "status" | "state_type" | "since" | "is_acknowledged" | "is_in_downtime">;
+
 export interface ConfigStatus {
   /** `null`: the built-in configuration. */
   path: string | null;
@@ -159,7 +167,7 @@ export interface Overview {
   started_at: number;
   counts: { hosts: HostCounts; checks: CheckCounts };
   problems: CheckView[];
-  hosts: HostView[];
+  hosts: HostRow[];
   config: ConfigStatus;
   self: SelfView;
 }

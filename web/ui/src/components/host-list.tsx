@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { queryRange } from "../api/client";
-import type { CheckCounts, HostView } from "../api/types";
+import type { CheckCounts, HostRow } from "../api/types";
 import { formatValue } from "../format/quantity";
 import { checkPath, hostPath } from "../router";
 import { serverTime } from "../state/clock";
@@ -19,7 +19,7 @@ const SPARK_STEP = 120;
 const REFRESH_MS = 60_000;
 const SPARK = { width: 84, height: 22 };
 
-export function HostList({ hosts }: { hosts: HostView[] }) {
+export function HostList({ hosts }: { hosts: HostRow[] }) {
   const sparks = useSignal<ReadonlyMap<string, (number | null)[]>>(new Map());
   const onSight = useSparks((more) => {
     sparks.value = new Map([...sparks.value, ...more]);
@@ -36,12 +36,12 @@ export function HostList({ hosts }: { hosts: HostView[] }) {
           CPU, last hour
         </span>
       </div>
-      <Windowed rows={hosts} height={{ wide: 52, narrow: 68 }} keyOf={(host) => host.name} onSight={onSight} draw={(host) => <HostRow host={host} spark={sparks.value.get(host.name)} />} />
+      <Windowed rows={hosts} height={{ wide: 52, narrow: 68 }} keyOf={(host) => host.name} onSight={onSight} draw={(host) => <Row host={host} spark={sparks.value.get(host.name)} />} />
     </div>
   );
 }
 
-function HostRow({ host, spark }: { host: HostView; spark: (number | null)[] | undefined }) {
+function Row({ host, spark }: { host: HostRow; spark: (number | null)[] | undefined }) {
   const worst = worstOf(host);
   const problem = worstByHost.value.get(host.name);
   const detail = [host.alias !== host.name ? host.alias : "", host.address].filter(Boolean).join(" · ");
@@ -117,7 +117,7 @@ function Spark({ values }: { values: (number | null)[] }) {
 const escape = (name: string): string => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
 /** Reads the curves of the hosts in sight, all in one question, again every minute. */
-function useSparks(found: (sparks: Map<string, (number | null)[]>) => void): (hosts: readonly HostView[]) => void {
+function useSparks(found: (sparks: Map<string, (number | null)[]>) => void): (hosts: readonly HostRow[]) => void {
   const sight = useRef<string[]>([]);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const read = async (): Promise<void> => {

@@ -9,7 +9,7 @@ import { search, setSearch } from "../router";
 import { isAdmin } from "../state/session";
 import { failure, hosts, overview, readSite } from "../state/site";
 import { isProblem, nameOf, severityOf, worstOf } from "../status";
-import type { HostView, Status } from "../api/types";
+import type { HostRow, Status } from "../api/types";
 import { AddAgent } from "./overview";
 import { RefusedAgents } from "./refused-agents";
 
@@ -18,7 +18,7 @@ type Order = "name" | "worst";
 const OWN: Status[] = ["up", "down", "unreachable", "pending"];
 
 /** `problems` is any host with something wrong on it. */
-function hasStatus(host: HostView, status: string): boolean {
+function hasStatus(host: HostRow, status: string): boolean {
   if (status === "") return true;
   return status === "problems" ? isProblem(worstOf(host)) : host.state.status === status;
 }
@@ -31,7 +31,7 @@ export function HostsPage() {
   const groups = useMemo(() => [...new Set(hosts.value.flatMap((host) => host.groups))].sort(), [hosts.value]);
   const shown = useMemo(() => {
     const found = hosts.value.filter((host) => hasStatus(host, status) && (group === "" || host.groups.includes(group)) && matchesHost(host, filter));
-    const byName = (a: HostView, b: HostView): number => a.name.localeCompare(b.name, undefined, { numeric: true });
+    const byName = (a: HostRow, b: HostRow): number => a.name.localeCompare(b.name, undefined, { numeric: true });
     return found.sort(order === "worst" ? (a, b) => severityOf(worstOf(b)) - severityOf(worstOf(a)) || byName(a, b) : byName);
   }, [hosts.value, filter, status, group, order]);
   if (!overview.value) return failure.value ? <Failure what="the hosts" error={failure.value} retry={() => void readSite()} /> : <Skeleton height={420} />;
