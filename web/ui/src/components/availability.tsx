@@ -41,7 +41,7 @@ export function Availability({ id }: { id: CheckId }) {
         <Segments<Span> label="Time" value={span} onChange={setSpan} options={[...SPANS]} />
       </div>
       <div class="card card-body stack">
-        {failure ? <Failure what="the availability" error={failure} /> : answer ? <Result answer={answer} isPlannedLeftOut={isPlannedLeftOut} /> : <Skeleton height={96} />}
+        {failure ? <Failure what="the availability" error={failure} /> : answer ? <Result answer={answer} word={id.check === null ? "up" : "fine"} isPlannedLeftOut={isPlannedLeftOut} /> : <Skeleton height={96} />}
         <label class="tick small">
           <input type="checkbox" checked={isPlannedLeftOut} onChange={(event) => setPlannedLeftOut(event.currentTarget.checked)} />
           Leave downtimes out: what was announced counts neither way
@@ -54,14 +54,14 @@ export function Availability({ id }: { id: CheckId }) {
 const nameOfShare = (share: Share): string => (share.status === null ? "Not known" : nameOf(share.status)) + (share.isPlanned ? ", in downtime" : "");
 const classOf = (share: Share): string => (share.status === null ? "" : `tone-${toneOf(share.status)}`);
 
-function Result({ answer, isPlannedLeftOut }: { answer: Answer; isPlannedLeftOut: boolean }) {
+function Result({ answer, word, isPlannedLeftOut }: { answer: Answer; word: string; isPlannedLeftOut: boolean }) {
   const ratio = isPlannedLeftOut ? answer.ratio_without_downtime : answer.ratio;
   const shares = sharesOf(answer, isPlannedLeftOut);
   return (
     <>
       <p class="availability-ratio" data-testid="availability-ratio">
         {ratio === null ? <span class="faint">Nothing is known of this time</span> : <b>{percent(ratio)}</b>}
-        {ratio !== null && <span class="muted"> of the known time</span>}
+        {ratio !== null && <span class="muted"> {word}, of the known time</span>}
         {answer.known_since !== null && <span class="muted"> · known since {formatMoment(answer.known_since)}</span>}
       </p>
       <div class="timeline availability-bar" role="img" aria-label={shares.map((share) => `${nameOfShare(share)} ${percent(share.of)}`).join(", ")}>

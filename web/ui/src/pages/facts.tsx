@@ -2,9 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 
-export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+/** `isWide`: for a sentence, where there is room. */
+export function Fact({ name, isWide, children }: { name: string; isWide?: boolean; children: ComponentChildren }) {
   return (
-    <div>
+    <div class={isWide ? "fact-wide" : undefined}>
       <dt>{name}</dt>
       <dd>{children}</dd>
     </div>

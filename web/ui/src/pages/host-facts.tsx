@@ -55,7 +55,7 @@ export function HostFacts({ detail }: { detail: HostDetail }) {
             <Source source={detail.source} />
           </Fact>
         )}
-        <Fact name="Host check">{host.state.output || "–"}</Fact>
+        <Fact name="Host check" isWide>{host.state.output || "–"}</Fact>
         {agent && <AgentFact agent={agent} />}
         {polls.map((poll) => (
           <PollFact key={poll.kind} poll={poll} />
