@@ -25,6 +25,7 @@ for package in prometheus-node-exporter collectd-core curl python3; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
+    apt-get update -qq || true
     apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null ||
         { echo "install first: apt-get install ${missing[*]}"; exit 1; }
 fi

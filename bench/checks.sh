@@ -34,6 +34,7 @@ for package in nagios4-core monitoring-plugins-basic prometheus-blackbox-exporte
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
+    apt-get update -qq || true
     DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
         apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null ||
         { echo "install first: apt-get install ${missing[*]}"; exit 1; }
