@@ -26,7 +26,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null ||
         { echo "install first: apt-get install ${missing[*]}"; exit 1; }
 fi
-[ -n "${NOROSHI:-}" ] || cargo build --quiet --release --package noroshi --bin noroshi
+[ -n "${NOROSHI:-}" ] || cargo build --quiet --release --bin noroshi
 noroshi=$(realpath "${NOROSHI:-${CARGO_TARGET_DIR:-target}/release/noroshi}")
 
 python3 bench/config.py "$noroshi" "$folder" "${CONFIG_HOSTS:-10000}"
