@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use house::smtp_server::{At, Fault, PASSWORD, Received, SmtpServer};
-use house::{Mortal, START, Stuck, World, config, contact, problem, recovery, web1};
+use house::{Mortal, START, World, config, contact, problem, recovery, stuck, web1};
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 use noroshi_alerts::{Config, NotificationState, Secret, Security, TestError};
 use noroshi_model::{CheckId, Clock, EventBody, Records};
@@ -418,7 +418,7 @@ async fn a_graph_that_does_not_come_does_not_hold_the_mail() {
     let (release, is_released) = std::sync::mpsc::sync_channel(1);
     let server = SmtpServer::start(Security::Starttls, "PLAIN").await;
     let mut world = World::new();
-    world.series = Arc::new(Stuck { entered, is_released: std::sync::Mutex::new(is_released) });
+    world.series = Arc::new(stuck(entered, is_released));
     let life = world.live(config(server.smtp()));
     world.happen(&web1(), problem(1));
     is_entered.recv().await.unwrap();

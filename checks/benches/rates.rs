@@ -15,11 +15,8 @@ use noroshi_checks::plugin::run;
 use noroshi_checks::{
     CheckSpec, Checks, Deps, HostSpec, HttpProbe, PluginProbe, Probe, Protocol, Site, TcpProbe,
 };
-use noroshi_model::seam::{Accepted, BoxFuture, MemoryRecords};
-use noroshi_model::{
-    Batch, CheckId, Clock, Labels, Matcher, MetricMeta, Refused, Select, SelectError, SeriesData,
-    SeriesSource, Sink, Timestamp,
-};
+use noroshi_model::seam::{Accepted, BoxFuture, MemoryRecords, no_series};
+use noroshi_model::{Batch, CheckId, Clock, Refused, Sink, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -51,43 +48,11 @@ impl Sink for Counter {
     }
 }
 
-impl SeriesSource for Counter {
-    fn select(&self, _: &Select) -> Result<Vec<SeriesData>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn series(
-        &self,
-        _: &[Matcher],
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> Result<Vec<Labels>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn metadata(&self, _: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn last_seen(&self, _: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
-        Ok(None)
-    }
-}
-
 fn checks(counter: &Arc<Counter>) -> Arc<Checks> {
     Checks::new(Deps {
         clock: Arc::new(WallClock),
         records: Arc::new(MemoryRecords::new()),
-        series: Arc::clone(counter) as _,
+        series: Arc::new(no_series()),
         sink: Arc::clone(counter) as _,
     })
     .unwrap()

@@ -125,7 +125,7 @@ pub struct CommentView {
 
 /// A host with what it has.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HostView {
+pub struct HostView<S = CheckView> {
     /// Its name.
     pub name: String,
     /// What to call it; its name when it has no other.
@@ -139,31 +139,13 @@ pub struct HostView {
     /// Hosts through which it is reached.
     pub parents: Vec<String>,
     /// Its own state.
-    pub state: CheckView,
+    pub state: S,
     /// How its checks stand.
     pub counts: CheckCounts,
 }
 
 /// A host as lists show it: without what its last run found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HostRow {
-    /// Its name.
-    pub name: String,
-    /// What to call it; its name when it has no other.
-    pub alias: String,
-    /// Where it is reached.
-    pub address: String,
-    /// Groups it belongs to.
-    pub groups: Vec<String>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Hosts through which it is reached.
-    pub parents: Vec<String>,
-    /// How it stands.
-    pub state: HostState,
-    /// How its checks stand.
-    pub counts: CheckCounts,
-}
+pub type HostRow = HostView<HostState>;
 
 /// How a host stands, in short; the fields mean what they mean in [`CheckView`].
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -7,16 +7,17 @@
 //! | [`Records`] | checks, alerts, web (states, events, queue, people) | store; [`MemoryRecords`] in tests |
 //! | [`Sink`] | collector, checks (performance data) | store |
 
-use std::collections::BTreeMap;
+mod stand_in;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::{Batch, Labels, Matcher, MetricMeta, Restart, Timestamp};
+
+pub use stand_in::{MemoryRecords, SelectOnly, no_series};
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -406,103 +407,3 @@ pub enum RecordError {
 ///
 /// Far above what any room writes; larger ones are a mistake that the journal should not carry.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
-
-/// Records in memory: for tests and for commands that need no server.
-#[derive(Default)]
-pub struct MemoryRecords(Mutex<RecordMap>);
-
-type RecordMap = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
-
-impl MemoryRecords {
-    /// Returns records without content.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Returns the map; a panic elsewhere while it was locked does not matter to a plain map.
-    fn map(&self) -> std::sync::MutexGuard<'_, RecordMap> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for MemoryRecords {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MemoryRecords({} records)", self.map().len())
-    }
-}
-
-impl Records for MemoryRecords {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, RecordError> {
-        Ok(self.map().get(&(space, key.to_vec())).cloned())
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Record>, RecordError> {
-        let map = self.map();
-        let found = map
-            .range((space, prefix.to_vec())..)
-            .take_while(|((s, key), _)| *s == space && key.starts_with(prefix))
-            .filter(|((_, key), _)| after.is_none_or(|after| key.as_slice() > after))
-            .take(limit);
-        Ok(found.map(|((_, key), value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn scan_back(
-        &self,
-        space: Space,
-        prefix: &[u8],
-        before: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Record>, RecordError> {
-        let mut found = self.scan(space, prefix, None, usize::MAX)?;
-        found.retain(|(key, _)| before.is_none_or(|before| key.as_slice() < before));
-        found.reverse();
-        found.truncate(limit);
-        Ok(found)
-    }
-
-    fn commit(&self, batch: RecordBatch) -> Result<(), RecordError> {
-        let mut map = self.map();
-        for (space, key, value) in batch.changes {
-            match value {
-                Some(value) => drop(map.insert((space, key), value)),
-                None => drop(map.remove(&(space, key))),
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(records: &[Record]) -> Vec<&str> {
-        records.iter().map(|(key, _)| std::str::from_utf8(key).unwrap()).collect()
-    }
-
-    #[test]
-    fn records_are_scanned_in_both_directions_within_their_prefix() {
-        let records = MemoryRecords::new();
-        let mut batch = RecordBatch::new();
-        for key in ["a1", "a2", "a3", "b1"] {
-            batch.put(Space::Values, key, "x");
-        }
-        batch.put(Space::Hosts, "a9", "other space");
-        batch.remove(Space::Values, "a2");
-        records.commit(batch).unwrap();
-
-        let scan = |after, limit| records.scan(Space::Values, b"a", after, limit).unwrap();
-        assert_eq!(keys(&scan(None, 9)), ["a1", "a3"]);
-        assert_eq!(keys(&scan(Some(b"a1".as_slice()), 9)), ["a3"]);
-        assert_eq!(keys(&scan(None, 1)), ["a1"]);
-        let back = |before| records.scan_back(Space::Values, b"", before, 2).unwrap();
-        assert_eq!(keys(&back(None)), ["b1", "a3"]);
-        assert_eq!(keys(&back(Some(b"a3".as_slice()))), ["a1"]);
-    }
-}

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use noroshi_alerts::{Alerts, Config, Contact, Deps, Smtp, StatusFilter};
-use noroshi_model::seam::{ManualClock, MemoryRecords, RawSegment, Record, Segment};
+use noroshi_model::seam::{ManualClock, MemoryRecords, RawSegment, Record, Segment, SelectOnly};
 use noroshi_model::{
-    ChangeKind, CheckId, Clock, Event, EventBody, GraphHint, Labels, Matcher, MetricMeta,
-    RecordBatch, RecordError, Records, Refused, Select, SelectError, SeriesData, SeriesSource,
-    Space, StateChange, StateType, Status, Subject, Timestamp,
+    ChangeKind, CheckId, Clock, Event, EventBody, GraphHint, Labels, RecordBatch, RecordError,
+    Records, Refused, Select, SeriesData, SeriesSource, Space, StateChange, StateType, Status,
+    Subject, Timestamp,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -43,7 +43,7 @@ impl World {
         Self {
             records: Arc::new(MemoryRecords::new()),
             clock: Arc::new(ManualClock::new(START)),
-            series: Arc::new(Curve),
+            series: Arc::new(curve()),
             events: watch::Sender::new(0),
         }
     }
@@ -197,10 +197,8 @@ pub fn recovery(number: u64) -> EventBody {
 
 /// Series that always are there: a counter that grows by 60 a second and, in the last five
 /// minutes before [`START`], by 120.
-pub struct Curve;
-
-impl SeriesSource for Curve {
-    fn select(&self, request: &Select) -> Result<Vec<SeriesData>, SelectError> {
+pub fn curve() -> impl SeriesSource {
+    SelectOnly(|request: &Select| {
         let labels = Labels::new([
             ("__name__", "nginx_http_requests_total"),
             ("instance", "web1"),
@@ -218,79 +216,23 @@ impl SeriesSource for Curve {
             at = at + Duration::from_secs(10);
         }
         Ok(vec![SeriesData { labels, segments: vec![Segment::Raw(raw)] }])
-    }
-
-    fn series(
-        &self,
-        _: &[Matcher],
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> Result<Vec<Labels>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn metadata(&self, _: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn last_seen(&self, _: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
-        Ok(None)
-    }
+    })
 }
 
 /// Series that are asked for and do not come until somebody lets go; then the source breaks.
-pub struct Stuck {
-    /// Hears of each question.
-    pub entered: tokio::sync::mpsc::Sender<()>,
-    /// Each word lets one question go.
-    pub is_released: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
-}
-
-impl SeriesSource for Stuck {
-    fn select(&self, _: &Select) -> Result<Vec<SeriesData>, SelectError> {
-        // A full channel means that somebody has heard already.
-        if self.entered.try_send(()).is_err() {
-            // Nobody waits for it any more.
+/// `entered` hears of each question, each word of `is_released` lets one go.
+pub fn stuck(
+    entered: tokio::sync::mpsc::Sender<()>,
+    is_released: std::sync::mpsc::Receiver<()>,
+) -> impl SeriesSource {
+    let is_released = std::sync::Mutex::new(is_released);
+    SelectOnly(move |_: &Select| {
+        if entered.try_send(()).is_err() {
+            // Somebody has heard already.
         }
-        let released =
-            self.is_released.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        let released = is_released.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
         panic!("the source breaks: {released:?}");
-    }
-
-    fn series(
-        &self,
-        _: &[Matcher],
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> Result<Vec<Labels>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn metadata(&self, _: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn last_seen(&self, _: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
-        Ok(None)
-    }
+    })
 }
 
 /// Records on which the process dies at a given commit: that commit and all later ones fail.

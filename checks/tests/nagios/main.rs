@@ -23,10 +23,10 @@ use noroshi_checks::{
     Acknowledge, CheckSpec, CheckView, Checks, Deps, Downtime, FlappingSpec, HostSpec,
     PassiveProbe, PassiveResult, Probe, Site,
 };
-use noroshi_model::seam::{Accepted, BoxFuture, ManualClock, MemoryRecords};
+use noroshi_model::seam::{Accepted, BoxFuture, ManualClock, MemoryRecords, no_series};
 use noroshi_model::{
-    Batch, ChangeKind, CheckId, Clock, EventBody, Labels, Matcher, MetricMeta, Origin, Refused,
-    Select, SelectError, SeriesData, SeriesSource, Sink, StateType, Status, Timestamp,
+    Batch, ChangeKind, CheckId, Clock, EventBody, Origin, Refused, Sink, StateType, Status,
+    Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 

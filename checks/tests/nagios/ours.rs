@@ -35,7 +35,7 @@ impl Ours {
         let checks = Checks::new(Deps {
             clock: Arc::clone(&clock) as _,
             records: Arc::new(MemoryRecords::new()),
-            series: Arc::new(Nothing),
+            series: Arc::new(no_series()),
             sink: Arc::new(Nothing),
         })
         .unwrap();
@@ -102,40 +102,8 @@ impl Ours {
     }
 }
 
-/// No series: every result comes from outside.
+/// Takes samples and forgets them.
 pub(crate) struct Nothing;
-
-impl SeriesSource for Nothing {
-    fn select(&self, _: &Select) -> Result<Vec<SeriesData>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn series(
-        &self,
-        _: &[Matcher],
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> Result<Vec<Labels>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn metadata(&self, _: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn last_seen(&self, _: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
-        Ok(None)
-    }
-}
 
 impl Sink for Nothing {
     fn submit(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, Refused>> {

@@ -17,11 +17,8 @@ use noroshi_checks::{
     CheckSpec, CheckView, Checks, Deps, DnsProbe, HostSpec, HttpProbe, Probe, Protocol, Security,
     Site, TcpProbe,
 };
-use noroshi_model::seam::{Accepted, BoxFuture, ManualClock, MemoryRecords};
-use noroshi_model::{
-    Batch, CheckId, Labels, Matcher, MetricMeta, Refused, Select, SelectError, SeriesData,
-    SeriesSource, Sink, Status, Timestamp,
-};
+use noroshi_model::seam::{Accepted, BoxFuture, ManualClock, MemoryRecords, no_series};
+use noroshi_model::{Batch, CheckId, Refused, Sink, Status, Timestamp};
 use parking_lot::Mutex;
 use servers::{Certificate, Server};
 use tokio_util::sync::CancellationToken;
@@ -41,45 +38,13 @@ impl Sink for Kept {
     }
 }
 
-impl SeriesSource for Kept {
-    fn select(&self, _: &Select) -> Result<Vec<SeriesData>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn series(
-        &self,
-        _: &[Matcher],
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> Result<Vec<Labels>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_names(&self, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(&self, _: &str, _: &[Matcher], _: usize) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn metadata(&self, _: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn last_seen(&self, _: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
-        Ok(None)
-    }
-}
-
 /// Runs one probe once, by the room's own scheduler.
 async fn look(probe: Probe) -> (CheckView, Vec<(String, f64)>) {
     let kept = Arc::new(Kept::default());
     let checks = Checks::new(Deps {
         clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000))),
         records: Arc::new(MemoryRecords::new()),
-        series: Arc::clone(&kept) as _,
+        series: Arc::new(no_series()),
         sink: Arc::clone(&kept) as _,
     })
     .unwrap();
