@@ -84,7 +84,7 @@ impl Inner {
 /// empty.
 pub fn restore(backup: &Path, target: &Path) -> Result<BackupReport, BackupError> {
     let format = fs::read_to_string(backup.join("FORMAT")).unwrap_or_default();
-    if format != crate::open::FORMAT {
+    if !crate::open::is_readable(&format) {
         return Err(BackupError::Foreign { path: backup.to_owned() });
     }
     prepare(target)?;

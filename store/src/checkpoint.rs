@@ -22,12 +22,16 @@ const SUMMARY: u8 = 1;
 const HEADS: u8 = 2;
 /// The last section.
 const END: u8 = 3;
-/// A group of quiet series.
+/// A group of quiet series; since version 2.
 const QUIET: u8 = 4;
 /// A section of heads is closed at this size: a damaged one costs only its heads.
 const SECTION_BYTES: usize = 64 << 10;
-/// Same bytes before the sections as a journal segment has.
-const FILE_HEADER: &[u8; 32] = b"NOROSHI CKPT 1\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// The newest version; version 1 has no quiet series, and is read for ever.
+const VERSION: u32 = 2;
+/// What stands before the version.
+const MAGIC: &[u8] = b"NOROSHI CKPT ";
+/// As many bytes before the sections as a journal segment has.
+const FILE_HEADER: &[u8; 32] = b"NOROSHI CKPT 2\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// What stands at the front.
 #[derive(Debug, Clone, Serialize, Deserialize, Default, PartialEq)]
@@ -215,31 +219,46 @@ pub(crate) struct Loaded {
     pub(crate) damaged: u64,
 }
 
-/// Reads the newest checkpoint that has a front; `None` when there is none.
+/// Refuses what a newer program wrote. A header that is damaged is passed over: each section has
+/// its own checksum.
+fn check_version(bytes: &[u8]) -> io::Result<()> {
+    let line = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split(|byte| *byte == b'\n').next());
+    let version = line.and_then(|text| std::str::from_utf8(text).ok()?.parse::<u32>().ok());
+    match version {
+        Some(version) if version > VERSION => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it has version {version}; this program reads up to {VERSION}: update it"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the newest checkpoint that has a front; `None` when there is none. Errors: also
+/// [`io::ErrorKind::InvalidData`] when a newer program wrote it.
 pub(crate) fn load(directory: &Path) -> io::Result<Option<Loaded>> {
     for number in list(directory)?.into_iter().rev() {
         let mut loaded = Loaded { number, ..Loaded::default() };
         let (mut summary, mut is_ended) = (None, false);
-        let report = segment::read_segment(&path_of(directory, number), |section| {
-            match section.split_first() {
-                Some((&SUMMARY, json)) => summary = serde_json::from_slice(json).ok(),
-                Some((&HEADS, heads)) => {
-                    let mut input = Reader::new(heads);
-                    while !input.is_empty() {
-                        let Some(head) = read_head(&mut input) else {
-                            loaded.damaged += 1;
-                            break;
-                        };
-                        loaded.heads.push(head);
-                    }
+        let bytes = fs::read(path_of(directory, number))?;
+        check_version(&bytes)?;
+        let report = segment::read_entries(&bytes, |section| match section.split_first() {
+            Some((&SUMMARY, json)) => summary = serde_json::from_slice(json).ok(),
+            Some((&HEADS, heads)) => {
+                let mut input = Reader::new(heads);
+                while !input.is_empty() {
+                    let Some(head) = read_head(&mut input) else {
+                        loaded.damaged += 1;
+                        break;
+                    };
+                    loaded.heads.push(head);
                 }
-                Some((&QUIET, group)) => {
-                    loaded.damaged += u64::from(loaded.quiet.add_section(group).is_none());
-                }
-                Some((&END, _)) => is_ended = true,
-                _ => loaded.damaged += 1,
             }
-        })?;
+            Some((&QUIET, group)) => {
+                loaded.damaged += u64::from(loaded.quiet.add_section(group).is_none());
+            }
+            Some((&END, _)) => is_ended = true,
+            _ => loaded.damaged += 1,
+        });
         loaded.quiet.ready();
         loaded.damaged += report.damaged + u64::from(!is_ended);
         if let Some(summary) = summary {
@@ -341,3 +360,6 @@ pub(crate) fn read_head(input: &mut Reader<'_>) -> Option<(u32, Head)> {
     head.restore(sealed, packed_until)?;
     Some((series, head))
 }
+
+#[cfg(test)]
+mod tests;

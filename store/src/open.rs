@@ -35,7 +35,14 @@ use crate::table::Table;
 use crate::writer::{Command, Writer};
 
 /// What the folder of a store says of itself.
-pub(crate) const FORMAT: &str = "noroshi store 1\n";
+pub(crate) const FORMAT: &str = "noroshi store 2\n";
+/// What it said before checkpoints had quiet series; all else was the same.
+const FORMAT_1: &str = "noroshi store 1\n";
+
+/// Tells whether a folder that says so can be read.
+pub(crate) fn is_readable(format: &str) -> bool {
+    [FORMAT, FORMAT_1].contains(&format)
+}
 
 /// What was found and done when a store was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -241,6 +248,9 @@ fn prepare(directory: &Path, recovery: &mut Recovery) -> Result<File, OpenError>
     let format_path = directory.join("FORMAT");
     match fs::read_to_string(&format_path) {
         Ok(text) if text == FORMAT => {}
+        // From now on an older program must not open it: it would lose the quiet series.
+        Ok(text) if is_readable(&text) => disk::replace(directory, "FORMAT", FORMAT.as_bytes())
+            .map_err(io_error("write", &format_path))?,
         Ok(_) => return Err(OpenError::Foreign { path: directory.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(other) = others_in(directory).map_err(io_error("list", directory))? {

@@ -1,14 +1,15 @@
-//! Reads a store that the first version wrote, byte for byte as it was committed.
+//! Reads stores that each version wrote, byte for byte as they were committed.
 //!
-//! `format-v1.zst` holds the files of a store as a kill left them: a checkpoint, blocks of samples
-//! and rows in the rings, and entries in the journal that are in neither. It is never written
-//! anew: when the format changes, a file of the new version comes beside it. It was made by
-//! `NOROSHI_WRITE_FIXTURE=store/tests/format-v1.zst cargo test -p noroshi-store --test format`.
+//! `format-v1.zst` and `format-v2.zst` hold the files of a store as a kill left them: a checkpoint, blocks of samples
+//! and rows in the rings, and entries in the journal that are in neither; that of version
+//! 2 quiet series as well. They are never written anew: when the format changes, a file of the new
+//! version comes beside them. The newest was made by
+//! `NOROSHI_WRITE_FIXTURE=store/tests/format-v2.zst cargo test -p noroshi-store --test format`.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use noroshi_model::seam::{ManualClock, Segment};
 use noroshi_model::{
@@ -18,6 +19,7 @@ use noroshi_model::{
 use noroshi_store::{ArchiveSpec, Recovery, RetentionClass, Store, StoreConfig};
 
 const FIXTURE: &[u8] = include_bytes!("format-v1.zst");
+const FIXTURE_2: &[u8] = include_bytes!("format-v2.zst");
 const START: i64 = 1_790_025_600;
 const STEPS: i64 = 3000;
 
@@ -83,6 +85,13 @@ fn records(numbers: std::ops::Range<u64>, store: &Store) {
 fn write_fixture(path: &str) {
     let directory = tempfile::tempdir().unwrap();
     let (store, _, clock) = open(directory.path(), START);
+    clock.set(Timestamp::from_secs(START + 1000));
+    let gone = (1..=100).map(|step| Sample {
+        labels: Labels::new([("__name__", "gone"), ("instance", "b")]),
+        at: Timestamp::from_secs(START + step * 10),
+        value: gauge(step),
+    });
+    store.submit_blocking(Batch { samples: gone.collect(), ..Batch::new() }).unwrap();
     // Steps 200 to 300 come late.
     let is_late = |step: &i64| (200..300).contains(step);
     for step in (1..=2500).filter(|step| !is_late(step)).chain(200..300) {
@@ -90,6 +99,12 @@ fn write_fixture(path: &str) {
         store.submit_blocking(batch(step)).unwrap();
     }
     records(0..100, &store);
+    assert!(store.checkpoint());
+    let begun = Instant::now();
+    while store.stats().quiet_series == 0 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "`gone` is not quiet");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
     assert!(store.checkpoint());
     for step in 2501..=STEPS {
         clock.set(Timestamp::from_secs(START + step * 10));
@@ -176,26 +191,78 @@ fn check(store: &Store) {
     assert_eq!(store.metadata(Some("octets")).unwrap()[0].kind, Kind::Counter(Width::U32));
 }
 
-#[test]
-fn a_store_of_the_first_version_is_read() {
-    if let Ok(path) = std::env::var("NOROSHI_WRITE_FIXTURE") {
-        write_fixture(&path);
-        return;
-    }
+fn unpacked(fixture: &[u8]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    unpack(&zstd::bulk::decompress(FIXTURE, 64 << 20).unwrap(), directory.path());
+    unpack(&zstd::bulk::decompress(fixture, 64 << 20).unwrap(), directory.path());
+    directory
+}
+
+fn format_of(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("FORMAT")).unwrap()
+}
+
+#[test]
+fn a_store_of_the_first_version_is_read_and_becomes_one_of_the_second() {
+    let directory = unpacked(FIXTURE);
+    assert_eq!(format_of(directory.path()), "noroshi store 1\n");
     let (store, recovery, _) = open(directory.path(), START + STEPS * 10);
     assert_eq!((recovery.damaged, recovery.rebuilt_catalogue.as_deref()), (0, None));
     assert_eq!((recovery.series, recovery.journal_samples), (3, 1500));
+    check(&store);
+    assert_eq!(format_of(directory.path()), "noroshi store 2\n");
+    // As it is written now, it is read as well.
+    assert!(store.checkpoint());
+    store.close();
+    drop(store);
+    let (store, recovery, _) = open(directory.path(), START + STEPS * 10);
+    assert_eq!((recovery.damaged, recovery.journal_samples), (0, 0));
     check(&store);
 }
 
 #[test]
 fn a_store_of_the_first_version_is_rebuilt_without_its_catalogue() {
-    let directory = tempfile::tempdir().unwrap();
-    unpack(&zstd::bulk::decompress(FIXTURE, 64 << 20).unwrap(), directory.path());
+    let directory = unpacked(FIXTURE);
     std::fs::remove_dir_all(directory.path().join("catalogue")).unwrap();
     let (store, recovery, _) = open(directory.path(), START + STEPS * 10);
     assert!(recovery.rebuilt_catalogue.is_some());
     check(&store);
+}
+
+#[test]
+fn a_store_of_the_second_version_is_read_with_its_quiet_series() {
+    if let Ok(path) = std::env::var("NOROSHI_WRITE_FIXTURE") {
+        write_fixture(&path);
+        return;
+    }
+    for is_without_catalogue in [false, true] {
+        let directory = unpacked(FIXTURE_2);
+        assert_eq!(format_of(directory.path()), "noroshi store 2\n");
+        if is_without_catalogue {
+            std::fs::remove_dir_all(directory.path().join("catalogue")).unwrap();
+        }
+        let (store, recovery, _) = open(directory.path(), START + STEPS * 10);
+        assert_eq!((recovery.damaged, recovery.journal_samples), (0, 1500));
+        assert_eq!((recovery.series, store.stats().quiet_series), (4, 1));
+        check(&store);
+        let got: Vec<(i64, u64)> = select(&store, "gone", 0)
+            .into_iter()
+            .flat_map(|segment| match segment {
+                Segment::Raw(raw) => raw.at.into_iter().zip(raw.value).collect::<Vec<_>>(),
+                Segment::Rows(_) => panic!("rows"),
+            })
+            .map(|(at, value)| (at, value.to_bits()))
+            .collect();
+        let sent = |step: i64| ((START + step * 10) * 1000, gauge(step).to_bits());
+        assert_eq!(got, (1..=100).map(sent).collect::<Vec<_>>());
+    }
+}
+
+/// A program of version 1 knows only its own: it says that it does not know the folder.
+#[test]
+fn a_store_of_an_unknown_version_is_refused() {
+    let directory = unpacked(FIXTURE_2);
+    std::fs::write(directory.path().join("FORMAT"), "noroshi store 3\n").unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
+    let error = Store::open(directory.path(), StoreConfig::default(), clock).err().unwrap();
+    assert!(error.to_string().ends_with("holds no store of a version that this program knows"));
 }
