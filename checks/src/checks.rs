@@ -16,7 +16,7 @@ use crate::board::{Applied, Board, all_to_wall, to_wall};
 use crate::handed::HandedIn;
 use crate::log;
 use crate::plugin::Plugins;
-use crate::probe::Probe;
+use crate::probe::{Judging, Probe};
 use crate::record::StateError;
 use crate::run::{Runner, from_outside};
 use crate::samples;
@@ -277,7 +277,7 @@ impl Checks {
                 if !board.entries.contains_key(&result.id) {
                     return Err(ActionError::NoSuchCheck { id: result.id });
                 }
-                let status = board.take_result(&result, None, now, steady);
+                let status = board.take_result(&result, Judging::default(), now, steady);
                 samples::add(&mut board.out.samples, &result, &[], status);
                 count(&counters.results, 1);
                 Ok(())

@@ -28,6 +28,7 @@ use self::model::Model;
 use self::world::World;
 use crate::board::{Board, Job};
 use crate::log;
+use crate::probe::Judging;
 
 /// Days that every build tries, one of each change of the clocks; each takes about seven seconds.
 const SEEDS: u64 = 2;
@@ -180,7 +181,7 @@ impl Monitor {
             origin: Origin::Active,
             id,
         };
-        let shown = board.take_result(&result, None, finished, self.steady());
+        let shown = board.take_result(&result, Judging::default(), finished, self.steady());
         assert!(shown.is_some(), "{}: {} has no state", model.at(), result.id);
     }
 }

@@ -23,10 +23,6 @@ use crate::step::StateStep;
 const VERSION: u8 = 1;
 /// How many records are read at once.
 const PAGE: usize = 1000;
-/// How long a written output may be: the long output of a check is cut here, so that a hundred
-/// thousand states fit into memory and a record is far below what the store takes.
-const LONG_OUTPUT_BYTES_MAX: usize = 16 * 1024;
-
 /// How large a state's record may be; the store takes a megabyte.
 const STATE_BYTES_MAX: usize = 512 * 1024;
 
@@ -221,7 +217,7 @@ impl From<&State> for StateRecord {
             since: state.since,
             first: state.first,
             output: state.output.clone(),
-            long_output: cut(&state.long_output, LONG_OUTPUT_BYTES_MAX).to_owned(),
+            long_output: state.long_output.clone(),
             perfdata: state.perfdata.iter().map(PerfdataRecord::from).collect(),
             measured: state.measured.iter().map(PerfdataRecord::from).collect(),
             started: state.started,
@@ -297,7 +293,6 @@ pub(crate) fn put_state(batch: &mut RecordBatch, id: &CheckId, state: &State) {
     if value.len() > STATE_BYTES_MAX {
         // What the next result brings anew is left out; what was told and when is kept.
         tracing::warn!(check = %id, bytes = value.len(), "a state is too large to be written whole");
-        record.output = cut(&record.output, LONG_OUTPUT_BYTES_MAX).to_owned();
         record.long_output.clear();
         record.perfdata.clear();
         record.over.clear();

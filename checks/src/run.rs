@@ -145,7 +145,7 @@ async fn run_one(tools: Arc<Tools>, job: Job) {
     let looked = AssertUnwindSafe(look(&tools, &job, started)).catch_unwind().await;
     let mut finding = looked.unwrap_or_else(|_| {
         tracing::error!(check = %job.id, "a check panicked; this is a bug in the server");
-        Finding::unknown("the check failed by a bug in the server; its log says more")
+        Finding::own_fault("the check failed by a bug in the server; its log says more")
     });
     let origin = match &*job.probe {
         probe if !probe.is_active() => Origin::Stale,
@@ -202,14 +202,14 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
 
 async fn look_at_expression(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
     let Some(judged) = job.judged.clone() else {
-        return Finding::unknown("the expression is missing");
+        return Finding::own_fault("the expression is missing");
     };
     let (engine, series) = (tools.engine.clone(), Arc::clone(&tools.deps.series));
     let over = job.over.clone();
     let looked = tokio::task::spawn_blocking(move || judged.look(&engine, &*series, &over, now));
     match looked.await {
         Ok(finding) => finding,
-        Err(_) => Finding::unknown("the evaluation failed by a bug in the server"),
+        Err(_) => Finding::own_fault("the evaluation failed by a bug in the server"),
     }
 }
 

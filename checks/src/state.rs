@@ -8,6 +8,12 @@ use noroshi_model::{Perfdata, StateType, Status, Timestamp};
 use crate::flapping::History;
 use crate::step::StateStep;
 
+/// How many bytes of an output are remembered: of its first line, and of the further ones. A
+/// hundred thousand states fit into memory, and a record is far below what the store takes.
+pub(crate) const OUTPUT_BYTES_MAX: usize = 8 * 1024;
+/// How many bytes of the further lines of an output are remembered.
+pub(crate) const LONG_OUTPUT_BYTES_MAX: usize = 16 * 1024;
+
 /// What is remembered of a check or a host.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_field_names, reason = "the state type is the field's own term")]

@@ -2,8 +2,9 @@
 
 use noroshi_model::{ChangeKind, CheckResult, StateType, Status, Timestamp};
 
+use crate::record::cut;
 use crate::spec::FlappingSpec;
-use crate::state::{Problem, State};
+use crate::state::{LONG_OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX, Problem, State};
 
 /// What of a spec the state machine goes by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,8 +95,8 @@ pub(crate) fn step(
     now: Timestamp,
 ) -> (State, Vec<Change>) {
     let mut next = state.clone();
-    next.output.clone_from(&result.output);
-    next.long_output.clone_from(&result.long_output);
+    cut(&result.output, OUTPUT_BYTES_MAX).clone_into(&mut next.output);
+    cut(&result.long_output, LONG_OUTPUT_BYTES_MAX).clone_into(&mut next.long_output);
     next.perfdata.clone_from(&result.perfdata);
     if !result.perfdata.is_empty() {
         next.measured.clone_from(&result.perfdata);

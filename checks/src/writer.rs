@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use noroshi_model::seam::RECORD_BYTES_MAX;
-use noroshi_model::{Batch, CheckId, CheckResult, RecordBatch, Sample, Sink, Timestamp};
+use noroshi_model::seam::{RECORD_BYTES_MAX, change_bytes};
+use noroshi_model::{Batch, CheckId, CheckResult, RecordBatch, Sample, Sink, Space, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
@@ -33,6 +33,9 @@ const TICK: Duration = Duration::from_millis(250);
 const FLUSH_EVERY: Duration = Duration::from_secs(15);
 /// How many states are written in one commit.
 const FLUSH_MAX: usize = 1000;
+/// How many bytes go into one commit; a round that has more is committed in parts. The store takes
+/// four times as many.
+const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// How long the writer waits before it tries again to commit.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How many rounds' performance data waits for the store, five seconds' or more; a further one's is
@@ -168,7 +171,7 @@ impl Writer {
                     count(&self.counters.results, 1);
                     self.counters.latency.note(result.latency);
                     self.counters.run_time.note(result.finished.since(result.started));
-                    let status = board.take_result(&result, more.over, now, steady);
+                    let status = board.take_result(&result, more.judged, now, steady);
                     samples::add(&mut board.out.samples, &result, &more.measures, status);
                 }
                 Message::Act(action) => round.replies.push(action(&mut board, now, steady)),
@@ -217,16 +220,22 @@ impl Writer {
     /// Makes a batch durable, however long it takes; false only when that failed at the stop.
     async fn commit(&self, mut batch: RecordBatch, is_final: bool) -> bool {
         // What the store will never take must not keep back all that comes after it.
-        batch.changes.retain(|(space, _, value)| {
-            let bytes = value.as_ref().map_or(0, Vec::len);
+        batch.changes.retain(|change| {
+            let (space, bytes) = (change.0, change_bytes(change));
             if bytes > RECORD_BYTES_MAX {
                 tracing::error!(?space, bytes, "a record is too large and is left out");
             }
             bytes <= RECORD_BYTES_MAX
         });
-        if batch.is_empty() {
-            return true;
+        for part in parts(batch, COMMIT_BYTES_MAX) {
+            if !self.commit_part(part, is_final).await {
+                return false;
+            }
         }
+        true
+    }
+
+    async fn commit_part(&self, batch: RecordBatch, is_final: bool) -> bool {
         loop {
             let (records, copy) = (Arc::clone(&self.deps.records), batch.clone());
             let committed = tokio::task::spawn_blocking(move || records.commit(copy)).await;
@@ -263,6 +272,31 @@ impl Writer {
     }
 }
 
+/// Cuts a batch into parts of little more than `bytes_max`; none is empty.
+///
+/// An event and what it made of a state or downtime stay together: a kill between two parts leaves
+/// nothing half done.
+fn parts(batch: RecordBatch, bytes_max: usize) -> Vec<RecordBatch> {
+    let mut parts = Vec::new();
+    let (mut part, mut bytes) = (RecordBatch::new(), 0);
+    for change in batch.changes {
+        let before = part.changes.last().map(|(space, ..)| *space);
+        // A state is written behind its events, a downtime or comment before them.
+        let is_end = before == Some(Space::States)
+            || before == Some(Space::Events) && change.0 == Space::Marks;
+        if bytes >= bytes_max && is_end {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += change_bytes(&change);
+        part.changes.push(change);
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
 /// Hands performance data to the store, all that has gathered in one batch.
 async fn publish(
     sink: Arc<dyn Sink>,
@@ -290,3 +324,6 @@ async fn publish(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

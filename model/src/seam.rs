@@ -348,6 +348,29 @@ impl RecordBatch {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+
+    /// Checks that records take it: each value at most [`RECORD_BYTES_MAX`], all keys and values
+    /// [`BATCH_BYTES_MAX`]. Errors: [`RecordError::TooLarge`].
+    pub fn check_sizes(&self) -> Result<(), RecordError> {
+        let mut all = 0;
+        for change in &self.changes {
+            let (space, bytes) = (change.0, change_bytes(change));
+            all += bytes;
+            if all > BATCH_BYTES_MAX {
+                let bytes_max = BATCH_BYTES_MAX;
+                return Err(RecordError::TooLarge { space, bytes: all, bytes_max });
+            }
+            if bytes > RECORD_BYTES_MAX {
+                return Err(RecordError::TooLarge { space, bytes, bytes_max: RECORD_BYTES_MAX });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns how many bytes of key and value a change of a [`RecordBatch`] has.
+pub fn change_bytes((_, key, value): &(Space, Vec<u8>, Option<Vec<u8>>)) -> usize {
+    key.len() + value.as_ref().map_or(0, Vec::len)
 }
 
 /// A record: key and value.
@@ -403,7 +426,10 @@ pub enum RecordError {
     Read(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The largest value of a record: 1 MiB.
+/// The largest record, its key and its value: 1 MiB.
 ///
 /// Far above what any room writes; larger ones are a mistake that the journal should not carry.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// How many bytes of keys and values one batch of records has at most: 32 MiB.
+pub const BATCH_BYTES_MAX: usize = 32 << 20;

@@ -15,8 +15,6 @@ use crate::engine::{Change, Engine, EngineError, Tree, VALUE_BYTES_MAX};
 const WHOLE: u8 = 0;
 /// The value's length follows; its bytes are in the tree of pieces.
 const IN_PIECES: u8 = 1;
-/// Bytes of keys and values in one batch: an entry of the journal holds it.
-const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a value in one piece, with room for checksum and kind.
 const PIECE_BYTES: usize = VALUE_BYTES_MAX - 16;
 
@@ -201,23 +199,11 @@ impl RecordTable {
 
 /// Checks a batch before it goes to the journal.
 pub(crate) fn check_sizes(batch: &RecordBatch) -> Result<(), RecordError> {
-    let mut all = 0;
-    for (space, key, value) in &batch.changes {
-        let bytes = value.as_ref().map_or(0, Vec::len).max(key.len());
-        all += bytes;
-        if all > BATCH_BYTES_MAX {
-            let bytes_max = BATCH_BYTES_MAX;
-            return Err(RecordError::TooLarge { space: *space, bytes: all, bytes_max });
-        }
-        if bytes > RECORD_BYTES_MAX || key.len() > PIECE_BYTES {
-            return Err(RecordError::TooLarge {
-                space: *space,
-                bytes,
-                bytes_max: RECORD_BYTES_MAX,
-            });
-        }
-    }
-    Ok(())
+    batch.check_sizes()?;
+    let too_long = batch.changes.iter().find(|(_, key, _)| key.len() > PIECE_BYTES);
+    too_long.map_or(Ok(()), |(space, key, _)| {
+        Err(RecordError::TooLarge { space: *space, bytes: key.len(), bytes_max: PIECE_BYTES })
+    })
 }
 
 fn read_error(error: EngineError) -> RecordError {

@@ -1,6 +1,7 @@
 //! One check on the board: its spec, its state, and when it first runs.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use noroshi_model::time::millis;
 use noroshi_model::{CheckId, Timestamp};
@@ -11,6 +12,9 @@ use crate::schedule;
 use crate::spec::{CheckSpec, HostSpec, Timing};
 use crate::state::State;
 use crate::step::Rules;
+
+/// How long those who report need at most to find the server again after it was away.
+const REPORTERS_RETURN: Duration = Duration::from_mins(5);
 
 /// One host's own check, or one check on a host.
 pub(crate) struct Entry {
@@ -93,12 +97,26 @@ impl Entry {
             })
     }
 
-    /// Returns when it is first due after a start or a change of its timing.
-    pub(super) fn first_due(&self, waiting: usize, steady: i64) -> Option<i64> {
+    /// Returns when it is first due after a start or a change of its timing. `away`: how long the
+    /// server did not listen.
+    pub(super) fn first_due(
+        &self,
+        waiting: usize,
+        wall: Timestamp,
+        away: Duration,
+        steady: i64,
+    ) -> Option<i64> {
         let interval = millis(self.timing.interval);
         match self.probe.as_deref()? {
-            // A full span of grace: whoever reports may have been away because the server was.
-            probe if !probe.is_active() => probe.freshness().map(|span| steady + millis(span)),
+            probe if !probe.is_active() => {
+                let span = probe.freshness()?;
+                // What was not heard may have been said while nobody listened: who reports has as
+                // long again, and a while to find the server. A daily job that failed is not
+                // forgiven by a restart each night.
+                let grace = span.min(away + REPORTERS_RETURN);
+                let heard = self.state.heard.map_or(Duration::ZERO, |heard| wall.since(heard));
+                Some(steady + millis(span.saturating_sub(heard).max(grace)))
+            }
             _ if self.is_late(steady) => {
                 Some(schedule::first(self.phase, interval, waiting, steady))
             }

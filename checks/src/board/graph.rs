@@ -1,16 +1,25 @@
 //! What stands behind what: parents, dependencies, and a check's own host, as one graph.
 //!
 //! A host is cut off when none of its parents is up; everything else that is named must be fine.
-//! What is fine needs no look further up: that it answers shows that it can be reached.
+//! What is fine needs no look further up: that it answers shows that it can be reached. A host that
+//! does not answer for itself (it is taken to be up, or others tell of it) shows nothing: its checks
+//! are cut off when it would be.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use noroshi_model::{Behind, CheckId, Status, Timestamp};
 
 use super::{Board, Entry};
 use crate::probe::Probe;
 use crate::step::Path;
+
+/// How long the samples may be behind by which an expression takes a host to be up: an agent is
+/// silent only after a while.
+const SAMPLES_BEHIND_MAX: Duration = Duration::from_mins(1);
+/// How many hosts that do not answer for themselves stand one behind the other at most.
+const SILENT_IN_A_ROW_MAX: usize = 32;
 
 /// What is named by whom.
 #[derive(Debug, Default)]
@@ -92,7 +101,7 @@ impl Board {
         let is_cut_off = if id.is_host() {
             self.has_no_parent(id, since)
         } else {
-            self.was_hindering(&host_of(id), since)
+            self.is_out(&host_of(id), since, SILENT_IN_A_ROW_MAX)
         };
         if is_cut_off {
             return Path::CutOff;
@@ -117,7 +126,8 @@ impl Board {
                 }
                 Some(_) => {}
                 None => {
-                    if at != id {
+                    // A host that is taken to be up is in nobody's way, it only stands behind.
+                    if at != id && self.was_hindering(at, since) {
                         noted.push(at.to_string());
                     }
                     walk.pop();
@@ -135,7 +145,7 @@ impl Board {
             if self.has_no_parent(id, since) {
                 found.extend(self.graph.parents(id).iter().cloned());
             }
-        } else if self.was_hindering(&host_of(id), since) {
+        } else if self.is_out(&host_of(id), since, SILENT_IN_A_ROW_MAX) {
             found.push(host_of(id));
         }
         found.extend(self.graph.depends(id).iter().filter_map(|on| self.hinderer(on, since)));
@@ -147,12 +157,35 @@ impl Board {
         if self.was_hindering(on, since) {
             return Some(on.clone());
         }
-        (!on.is_host()).then(|| host_of(on)).filter(|host| self.was_hindering(host, since))
+        let host = host_of(on);
+        self.is_out(&host, since, SILENT_IN_A_ROW_MAX).then_some(host)
     }
 
     fn has_no_parent(&self, host: &CheckId, since: Timestamp) -> bool {
+        self.has_no_parent_within(host, since, SILENT_IN_A_ROW_MAX)
+    }
+
+    /// `depth`: how many hosts further up may be passed that do not answer for themselves.
+    fn has_no_parent_within(&self, host: &CheckId, since: Timestamp, depth: usize) -> bool {
         let parents = self.graph.parents(host);
-        !parents.is_empty() && parents.iter().all(|parent| self.was_hindering(parent, since))
+        !parents.is_empty() && parents.iter().all(|parent| self.is_out(parent, since, depth))
+    }
+
+    /// Tells whether a host has a problem, or cannot be reached and does not know of it.
+    fn is_out(&self, host: &CheckId, since: Timestamp, depth: usize) -> bool {
+        if self.was_hindering(host, since) {
+            return true;
+        }
+        let Some(entry) = self.entries.get(host).filter(|_| depth > 0) else { return false };
+        let may_be_out = match entry.probe.as_deref() {
+            None => true,
+            Some(Probe::Expression(_)) => self.graph.parents(host).iter().any(|parent| {
+                let changed = self.entries.get(parent).and_then(|parent| parent.state.since);
+                changed.is_some_and(|changed| self.wall.since(changed) < SAMPLES_BEHIND_MAX)
+            }),
+            Some(probe) => !probe.is_active(),
+        };
+        may_be_out && self.has_no_parent_within(host, since, depth - 1)
     }
 
     /// Tells whether something has a problem, or had at some time since `since`.

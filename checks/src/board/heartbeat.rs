@@ -4,7 +4,7 @@ use noroshi_model::{CheckId, Origin, Perfdata, Timestamp, Unit};
 
 use super::Board;
 use crate::action::{ActionError, Heartbeat, PassiveResult};
-use crate::probe::Probe;
+use crate::probe::{Judging, Probe};
 use crate::run::from_outside;
 use crate::samples;
 
@@ -44,7 +44,7 @@ impl Board {
                 max: None,
             });
         }
-        let status = self.take_result(&result, None, now, steady);
+        let status = self.take_result(&result, Judging::default(), now, steady);
         samples::add(&mut self.out.samples, &result, &[], status);
         Ok(true)
     }

@@ -12,9 +12,9 @@ use super::graph::hinders;
 use super::{Board, Entry, HandlerCall};
 use crate::handler;
 use crate::macros::{Macros, names_asked};
-use crate::probe::Probe;
+use crate::probe::{Judging, Probe};
 use crate::record;
-use crate::state::{Held, Over, Problem};
+use crate::state::{Held, Problem};
 use crate::step::{self, Change, Path, StateStep};
 
 /// How long a confirmed problem waits for its ancestors to be looked at. A page that comes ten
@@ -23,38 +23,34 @@ const HOLD_MAX: Duration = Duration::from_secs(10);
 /// What a check needs is not looked at again for its first failure when it was within this time
 /// (Nagios' `cached_host_check_horizon`).
 const ANCESTOR_FRESH: Duration = Duration::from_secs(15);
+/// How many bytes of an output, and of a long output, an event keeps.
+const EVENT_TEXT_BYTES_MAX: usize = 4096;
 /// How many looks a second verify what is behind a root that is back.
 const VERIFIED_PER_SECOND: i64 = 200;
 
 impl Board {
     /// Takes a result in and returns the status that is now shown; `None` when the result decided
-    /// nothing. `over`: for an expression check, which series are over a threshold.
+    /// nothing.
     pub(crate) fn take_result(
         &mut self,
         result: &CheckResult,
-        over: Option<BTreeMap<String, Over>>,
+        judging: Judging,
         now: Timestamp,
         steady: i64,
     ) -> Option<Status> {
         let id = &result.id;
-        self.wall = now;
+        self.note_time(now);
         let path = self.path(id, result.started);
-        let entry = self.entries.get_mut(id)?;
-        let is_unknown = result.status == Status::Unknown;
-        let is_own_fault = entry.probe.as_deref().is_some_and(Probe::is_own_fault);
-        let is_cluster = matches!(entry.probe.as_deref(), Some(Probe::Cluster(_)));
-        let is_undecided = is_unknown
-            && (entry.rules.is_host && is_own_fault || is_cluster && self.is_cluster_waiting(id));
-        let entry = self.entries.get_mut(id)?;
-        if is_undecided {
+        if self.is_undecided(result, judging.is_own_fault, now) {
             self.note_undecided(result, steady);
             return None;
         }
+        let entry = self.entries.get_mut(id)?;
         let (before, due) = (entry.state.status, entry.due);
         let (attempt, state_type) = (entry.state.attempt, entry.state.state_type);
         let (next, changes) = step::step(&entry.rules, &entry.state, result, path, now);
         entry.state = next;
-        if let Some(over) = over {
+        if let Some(over) = judging.over {
             entry.state.over = over;
         }
         let is_own = matches!(result.origin, Origin::Active | Origin::Stale);
@@ -88,15 +84,40 @@ impl Board {
         if is_first_failure {
             self.look_above(id, now, steady);
         }
-        self.release_held(now, steady);
         self.entries.get(id)?.state.status
     }
 
-    /// Shows why a host could not be looked at. That says nothing about the host: it stays what
-    /// it was.
+    /// Tells whether a result says nothing about what is checked.
+    fn is_undecided(&self, result: &CheckResult, is_own_fault: bool, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get(&result.id) else { return true };
+        let (is_host, is_unknown) = (entry.rules.is_host, result.status == Status::Unknown);
+        match entry.probe.as_deref() {
+            // A result came while this one waited to be judged.
+            Some(probe) if result.origin == Origin::Stale => {
+                let fresh_until =
+                    entry.state.heard.zip(probe.freshness()).map(|(heard, span)| heard + span);
+                fresh_until.is_some_and(|until| until > result.finished)
+            }
+            Some(Probe::Cluster(_)) if is_unknown => self.is_cluster_waiting(&result.id),
+            // Who sends samples could not while the server was away, and comes back by and by.
+            Some(Probe::Expression(_)) if self.away.may_be_missed(now) => {
+                is_unknown || is_host && result.status != Status::Ok
+            }
+            Some(probe) => is_host && is_unknown && (is_own_fault || probe.is_own_fault()),
+            None => false,
+        }
+    }
+
+    /// Shows why something could not be looked at. That says nothing about it: it stays what it
+    /// was.
     fn note_undecided(&mut self, result: &CheckResult, steady: i64) {
         let Some(entry) = self.entries.get_mut(&result.id) else { return };
         entry.is_running = false;
+        if result.origin == Origin::Stale {
+            let due = entry.due;
+            self.plan_next(&result.id, due, steady);
+            return;
+        }
         entry.state.output.clone_from(&result.output);
         (entry.state.started, entry.state.finished) = (Some(result.started), Some(result.finished));
         let due = entry.due;
@@ -249,8 +270,8 @@ impl Board {
             attempts_max: entry.rules.attempts_max,
             problem: problem.sequence,
             since: problem.since,
-            output: state.output.clone(),
-            long_output: record::cut(&state.long_output, 4096).to_owned(),
+            output: record::cut(&state.output, EVENT_TEXT_BYTES_MAX).to_owned(),
+            long_output: record::cut(&state.long_output, EVENT_TEXT_BYTES_MAX).to_owned(),
             is_in_downtime,
             is_acknowledged: state.acknowledgement.is_some(),
             is_flapping: state.is_flapping,

@@ -171,7 +171,7 @@ impl Board {
 
     /// Moves the clock on: downtimes begin and end, acknowledgements run out.
     pub(crate) fn tick(&mut self, now: Timestamp) {
-        self.wall = now;
+        self.note_time(now);
         self.plan_recurring(now);
         for (number, downtime, moved) in self.downtimes.tick(now) {
             self.log_downtime(number, &downtime, moved, now);

@@ -16,6 +16,7 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use noroshi_model::time::millis;
 use noroshi_model::{CheckId, RecordBatch, Records, Sample, StateType, Status, Timestamp};
@@ -37,7 +38,36 @@ pub(crate) use show::{all_to_wall, to_wall};
 
 /// How long the state of a check that is no longer configured is remembered: a line commented out
 /// and back again costs no history.
-const ORPHAN_AGE_MAX: std::time::Duration = std::time::Duration::from_hours(24 * 30);
+const ORPHAN_AGE_MAX: Duration = Duration::from_hours(24 * 30);
+
+/// From which time without any work on the server counts as having been away.
+const AWAY_MIN: Duration = Duration::from_secs(5);
+/// How long those who send samples need at most to find the server again: an agent tries every 45
+/// seconds at the latest, and what it sends must be seen.
+const RETURN_MAX: Duration = Duration::from_secs(90);
+
+/// When nothing was watched the last time: the server was stopped, or its machine slept.
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    /// For how long.
+    span: Duration,
+    /// Until when those who send may not have found it again.
+    until: Timestamp,
+}
+
+impl Default for Away {
+    fn default() -> Self {
+        Self { span: Duration::ZERO, until: Timestamp::MIN }
+    }
+}
+
+impl Away {
+    /// Tells whether those who send may not have found the server again.
+    fn may_be_missed(&self, now: Timestamp) -> bool {
+        // Should the clock be put back meanwhile, the end is further away than it ever was.
+        now < self.until && self.until.since(now) <= RETURN_MAX
+    }
+}
 
 /// What applying a site changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,8 +138,9 @@ pub(crate) struct Board {
     held: BTreeSet<CheckId>,
     /// Checks whose state on disk is behind: times and outputs, nothing that was told.
     dirty: BTreeSet<CheckId>,
-    /// The wall time of the last change.
+    /// The wall time of the last change; after a start the last that is remembered.
     wall: Timestamp,
+    away: Away,
     user_macros: Arc<BTreeMap<u16, String>>,
     /// Whether plug-ins get every macro in their environment.
     has_environment_macros: bool,
@@ -133,6 +164,8 @@ impl Board {
         let log = EventLog::load(records)?;
         // A number that an event still names must not be given again: events are more than marks.
         let next_mark = numbers.max().map_or(0, |n| *n).max(log.newest()) + 1;
+        let orphans = record::load_states(records)?;
+        let last_seen = orphans.values().filter_map(|state| state.finished).max();
         Ok(Self {
             entries: BTreeMap::new(),
             graph: Graph::default(),
@@ -141,10 +174,11 @@ impl Board {
             downtimes,
             comments,
             next_mark,
-            orphans: record::load_states(records)?,
+            orphans,
             held: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            wall: Timestamp::MIN,
+            wall: last_seen.unwrap_or(Timestamp::MIN),
+            away: Away::default(),
             user_macros: Arc::default(),
             has_environment_macros: false,
             periods: Periods::default(),
@@ -158,6 +192,7 @@ impl Board {
 
     /// Makes the site what is watched. Checks that stay keep their states and their phases.
     pub(crate) fn apply(&mut self, site: Site, now: Timestamp, steady: i64) -> Applied {
+        self.note_time(now);
         self.user_macros = Arc::new(site.user_macros);
         self.has_environment_macros = site.plugins.has_environment_macros;
         self.periods = Periods::new(&site.periods);
@@ -275,7 +310,7 @@ impl Board {
         let waiting = self.entries.values().filter(|entry| is_late(entry)).count();
         for entry in self.entries.values_mut() {
             if entry.due.is_none() && !entry.is_running {
-                entry.due = entry.first_due(waiting, steady);
+                entry.due = entry.first_due(waiting, self.wall, self.away.span, steady);
             }
             if let (Some(due), false) = (entry.due, entry.is_running) {
                 self.queue.push(due, entry.id.clone());
@@ -348,12 +383,17 @@ impl Board {
 
     /// Plans the next run of an entry whose run, due at `due`, has ended.
     fn plan_next(&mut self, id: &CheckId, due: Option<i64>, steady: i64) {
+        let wall = self.wall;
         let Some(entry) = self.entries.get_mut(id) else { return };
         let due = due.unwrap_or(steady);
         entry.due = match entry.probe.as_deref() {
             None => None,
             Some(probe) if !probe.is_active() => {
-                probe.freshness().map(|span| steady + millis(span))
+                let heard = entry.state.heard.map_or(Duration::ZERO, |heard| wall.since(heard));
+                probe.freshness().map(|span| {
+                    let rest = span.saturating_sub(heard);
+                    steady + millis(if rest.is_zero() { span } else { rest })
+                })
             }
             Some(_) if entry.wants_rerun => Some(steady),
             Some(_) if entry.state.is_being_confirmed() => {
@@ -367,6 +407,16 @@ impl Board {
         if let Some(due) = entry.due {
             self.out.is_due_sooner |= self.queue.push(due, id.clone());
         }
+    }
+
+    /// Notes what time it is, and when that shows that nothing was done for a while: the server was
+    /// stopped, or its machine slept.
+    fn note_time(&mut self, now: Timestamp) {
+        let span = if self.wall == Timestamp::MIN { Duration::ZERO } else { now.since(self.wall) };
+        if span >= AWAY_MIN {
+            self.away = Away { span, until: now + (span * 3).min(RETURN_MAX) };
+        }
+        self.wall = now;
     }
 
     /// Adds the states that are behind on disk to the batch, at most `limit`.

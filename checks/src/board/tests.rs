@@ -2,6 +2,7 @@
 //!
 //! Hosts are looked at by an expression over `up`, which a test sets; time is tokio's paused one.
 
+mod away;
 mod cluster;
 mod depends;
 mod reload;

@@ -100,13 +100,15 @@ impl Judged {
     ) -> Finding {
         let expr = match &self.expr {
             Ok(expr) => expr,
-            Err(error) => return Finding::unknown(format!("the expression is wrong: {error}")),
+            Err(error) => return Finding::own_fault(format!("the expression is wrong: {error}")),
         };
         let evaluated = match engine.instant(source, expr, now) {
             Ok(evaluated) => evaluated,
             Err(error) => {
-                let mut finding =
-                    Finding::unknown(format!("cannot evaluate: {}", noroshi_model::chain(&error)));
+                let mut finding = Finding::own_fault(format!(
+                    "cannot evaluate: {}",
+                    noroshi_model::chain(&error)
+                ));
                 finding.over = Some(before.clone());
                 return finding;
             }

@@ -18,6 +18,8 @@ pub(crate) struct Finding {
     pub(crate) measures: Vec<Measure>,
     /// For an expression: which series are over a threshold from now on.
     pub(crate) over: Option<BTreeMap<String, Over>>,
+    /// The server itself could not look: that says nothing about what is checked.
+    pub(crate) is_own_fault: bool,
 }
 
 /// A value that becomes a sample with the check's labels.
@@ -46,13 +48,23 @@ impl Measure {
 #[derive(Debug)]
 pub(crate) struct More {
     pub(crate) measures: Vec<Measure>,
+    pub(crate) judged: Judging,
+}
+
+/// What a finding tells the board besides the result.
+#[derive(Debug, Default)]
+pub(crate) struct Judging {
+    /// For an expression: which series are over a threshold from now on.
     pub(crate) over: Option<BTreeMap<String, Over>>,
+    /// The server itself could not look.
+    pub(crate) is_own_fault: bool,
 }
 
 impl Finding {
     /// Returns what does not become the result.
     pub(crate) fn more(self) -> More {
-        More { measures: self.measures, over: self.over }
+        let judged = Judging { over: self.over, is_own_fault: self.is_own_fault };
+        More { measures: self.measures, judged }
     }
 
     /// Makes a finding that has only a text.
@@ -64,7 +76,13 @@ impl Finding {
             perfdata: Vec::new(),
             measures: Vec::new(),
             over: None,
+            is_own_fault: false,
         }
+    }
+
+    /// Makes the finding of a look that the server itself could not take.
+    pub(crate) fn own_fault(output: impl Into<String>) -> Self {
+        Self { is_own_fault: true, ..Self::unknown(output) }
     }
 
     /// Makes the finding of a probe that could not tell.

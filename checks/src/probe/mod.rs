@@ -28,7 +28,7 @@ pub use cluster::{ClusterLimit, ClusterProbe, ClusterSelect};
 pub(crate) use cluster::{Counted, Member};
 pub use connect::Family;
 pub(crate) use expression::Judged;
-pub(crate) use finding::{Finding, Measure, More};
+pub(crate) use finding::{Finding, Judging, Measure, More};
 pub use http::{HttpProbe, JsonWish};
 pub use nrpe::{NrpeCertificates, NrpeTls, NrpeVersion};
 pub(crate) use passive::{look as look_passive, look_agent};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PluginProbe;
 use super::finding::Finding;
 use crate::macros::Macros;
-use crate::plugin::{Plugins, understand};
+use crate::plugin::{Exit, Plugins, understand};
 
 /// Runs the plug-in.
 pub(crate) async fn look(
@@ -32,5 +32,6 @@ pub(crate) async fn look(
         perfdata: understood.perfdata,
         measures: Vec::new(),
         over: None,
+        is_own_fault: matches!(ran.exit, Exit::CannotStart(_) | Exit::NotRun(_)),
     }
 }

@@ -124,11 +124,3 @@ fn more_records_than_one_page_are_all_read() {
     records.commit(batch).unwrap();
     assert_eq!(load_states(&records).unwrap().len(), 2 * PAGE + 1);
 }
-
-#[test]
-fn a_long_output_is_cut_between_two_characters() {
-    let mut state = State::pending();
-    state.long_output = "é".repeat(LONG_OUTPUT_BYTES_MAX);
-    assert_eq!(StateRecord::from(&state).long_output.len(), LONG_OUTPUT_BYTES_MAX);
-    assert_eq!(cut("aé", 2), "a");
-}

@@ -294,3 +294,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn long_outputs_are_cut_between_two_characters() {
+    let rules = rules("1");
+    let mut found = result(Status::Critical, NOW);
+    found.output = "é".repeat(OUTPUT_BYTES_MAX);
+    found.long_output = format!("x{}", "é".repeat(LONG_OUTPUT_BYTES_MAX));
+    let (next, _) = step(&rules, &State::pending(), &found, Path::Clear, NOW);
+    assert_eq!(next.output.len(), OUTPUT_BYTES_MAX);
+    assert_eq!(next.long_output.len(), LONG_OUTPUT_BYTES_MAX - 1);
+}

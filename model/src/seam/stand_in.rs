@@ -53,7 +53,7 @@ where
     }
 }
 
-/// Records in memory.
+/// Records in memory, with the bounds of those on disk.
 #[derive(Default)]
 pub struct MemoryRecords(Mutex<RecordMap>);
 
@@ -113,6 +113,7 @@ impl Records for MemoryRecords {
     }
 
     fn commit(&self, batch: RecordBatch) -> Result<(), RecordError> {
+        batch.check_sizes()?;
         let mut map = self.map();
         for (space, key, value) in batch.changes {
             match value {

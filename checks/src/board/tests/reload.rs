@@ -7,6 +7,7 @@ use noroshi_model::seam::MemoryRecords;
 
 use super::*;
 use crate::board::{Applied, Board};
+use crate::probe::Judging;
 use crate::{Protocol, TcpProbe};
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +63,7 @@ fn large_site(hosts: std::ops::Range<usize>) -> Site {
     site
 }
 
-fn fine(id: &CheckId, at: Timestamp) -> CheckResult {
+pub(super) fn fine(id: &CheckId, at: Timestamp) -> CheckResult {
     CheckResult {
         id: id.clone(),
         status: Status::Ok,
@@ -86,7 +87,7 @@ fn minute(board: &mut Board, start: i64) -> BTreeMap<String, Vec<i64>> {
             assert!(moment - job.due <= STEP_MS, "{} is {} ms late", job.id, moment - job.due);
             dues.entry(job.id.to_string()).or_default().push(job.due);
             if &*job.id.host != "h0" {
-                board.take_result(&fine(&job.id, now), None, now, moment);
+                board.take_result(&fine(&job.id, now), Judging::default(), now, moment);
             }
         }
         board.out = crate::board::Out::default();
