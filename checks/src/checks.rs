@@ -57,7 +57,7 @@ pub struct Deps {
 /// Hosts and checks: runs them, judges what they find, and remembers it.
 pub struct Checks {
     deps: Deps,
-    board: Arc<Mutex<Board>>,
+    pub(crate) board: Arc<Mutex<Board>>,
     steady: Steady,
     messages: mpsc::Sender<Message>,
     /// Taken by the first [`Checks::run`].
@@ -273,9 +273,12 @@ impl Checks {
         let counters = Arc::clone(&self.counters);
         self.act(move |board, now, steady| {
             let take = |result| {
-                let result = from_outside(result, now)?;
+                let mut result = from_outside(result, now)?;
                 if !board.entries.contains_key(&result.id) {
-                    return Err(ActionError::NoSuchCheck { id: result.id });
+                    let Some(id) = board.by_address(&result.id) else {
+                        return Err(ActionError::NoSuchCheck { id: result.id });
+                    };
+                    result.id = id;
                 }
                 let status = board.take_result(&result, Judging::default(), now, steady);
                 samples::add(&mut board.out.samples, &result, &[], status);
@@ -333,6 +336,12 @@ impl Checks {
     /// Plans a downtime. Returns its number.
     pub async fn downtime(&self, asked: Downtime) -> Result<u64, ActionError> {
         self.act(move |board, now, _| board.plan_downtime(&asked, now)).await
+    }
+
+    /// Plans a downtime of a host, and one for each host behind it that begins when that does.
+    pub(crate) async fn downtime_that_triggers(&self, asked: Downtime) -> Result<(), ActionError> {
+        let asked = Downtime { is_for_children: true, ..asked };
+        self.act(move |board, now, _| board.plan_downtimes(&asked, true, now).map(drop)).await
     }
 
     /// Ends a downtime, or takes it back before it began.

@@ -7,7 +7,6 @@
 
 mod pipe;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use noroshi_model::{CheckId, Origin, Timestamp};
@@ -15,7 +14,6 @@ use noroshi_model::{CheckId, Origin, Timestamp};
 use crate::action::{Acknowledge, ActionError, Downtime, PassiveResult};
 use crate::checks::Checks;
 use crate::handed::status_of;
-use crate::view::HostRow;
 pub use pipe::serve_commands;
 
 /// One command.
@@ -29,6 +27,8 @@ pub enum Command {
     Unacknowledge(CheckId),
     /// A downtime.
     Downtime(Downtime),
+    /// A downtime of a host, and one for each host behind it that begins when the host's does.
+    DowntimeThatTriggers(Downtime),
     /// A downtime for each check of a host, the host itself not included.
     DowntimeOfChecks(Downtime),
     /// A downtime for each host of a group, or for each check of each.
@@ -143,10 +143,11 @@ impl<'a> Arguments<'a> {
             "SCHEDULE_SVC_DOWNTIME" => Command::Downtime(this.downtime(true)?),
             "SCHEDULE_HOST_DOWNTIME" => Command::Downtime(this.downtime(false)?),
             "SCHEDULE_HOST_SVC_DOWNTIME" => Command::DowntimeOfChecks(this.downtime(false)?),
-            // Children begin and end with the host in both.
-            "SCHEDULE_AND_PROPAGATE_HOST_DOWNTIME"
-            | "SCHEDULE_AND_PROPAGATE_TRIGGERED_HOST_DOWNTIME" => {
+            "SCHEDULE_AND_PROPAGATE_HOST_DOWNTIME" => {
                 Command::Downtime(Downtime { is_for_children: true, ..this.downtime(false)? })
+            }
+            "SCHEDULE_AND_PROPAGATE_TRIGGERED_HOST_DOWNTIME" => {
+                Command::DowntimeThatTriggers(this.downtime(false)?)
             }
             "SCHEDULE_HOSTGROUP_HOST_DOWNTIME" => this.downtime_of_group(false)?,
             "SCHEDULE_HOSTGROUP_SVC_DOWNTIME" => this.downtime_of_group(true)?,
@@ -210,6 +211,14 @@ impl<'a> Arguments<'a> {
         text.trim().parse().map_err(|_| self.wrong())
     }
 
+    /// Takes the next argument, which is 0 when it is empty, as Nagios' `atoi` reads it.
+    fn number_or_zero(&mut self) -> Result<u64, CommandError> {
+        match self.optional() {
+            Some(text) => text.trim().parse().map_err(|_| self.wrong()),
+            None => Ok(0),
+        }
+    }
+
     fn time(&mut self) -> Result<Timestamp, CommandError> {
         let seconds = self.number()?;
         i64::try_from(seconds).map(Timestamp::from_secs).map_err(|_| self.wrong())
@@ -243,8 +252,8 @@ impl<'a> Arguments<'a> {
         let id = self.id(is_check)?;
         let (start, end) = (self.time()?, self.time()?);
         let is_fixed = self.number()? == 1;
-        let trigger = self.number()?;
-        let duration = Duration::from_secs(self.number()?);
+        let trigger = self.number_or_zero()?;
+        let duration = Duration::from_secs(self.number_or_zero()?);
         let author = self.text()?.to_owned();
         Ok(Downtime {
             id,
@@ -355,6 +364,7 @@ impl Checks {
             Command::Acknowledge(id, asked) => self.acknowledge(&id, asked).await,
             Command::Unacknowledge(id) => self.unacknowledge(&id, AUTHOR).await,
             Command::Downtime(asked) => self.downtime(asked).await.map(drop),
+            Command::DowntimeThatTriggers(asked) => self.downtime_that_triggers(asked).await,
             Command::DowntimeOfChecks(asked) => {
                 for id in self.ids_of(&asked.id.host)? {
                     self.downtime(Downtime { id, ..asked.clone() }).await?;
@@ -373,7 +383,11 @@ impl Checks {
             }
             Command::CancelDowntimes(which) => {
                 for number in self.downtimes_that_are(&which) {
-                    self.cancel_downtime(number, AUTHOR).await?;
+                    match self.cancel_downtime(number, AUTHOR).await {
+                        // It went with the one that triggers it, or is over meanwhile.
+                        Err(ActionError::NoSuchDowntime { .. }) => {}
+                        done => done?,
+                    }
                 }
                 Ok(())
             }
@@ -401,30 +415,23 @@ impl Checks {
         Ok(names)
     }
 
-    /// Returns the numbers of downtimes, each once.
-    fn downtimes_that_are(&self, which: &Which) -> BTreeSet<u64> {
-        let is_host = |host: &HostRow| {
-            which.host.as_ref().is_none_or(|name| *name == host.name)
-                && which.group.as_ref().is_none_or(|group| host.groups.contains(group))
+    /// Returns the numbers of downtimes that are meant.
+    fn downtimes_that_are(&self, which: &Which) -> Vec<u64> {
+        let board = self.board.lock();
+        let is_in = |id: &CheckId, group: &String| {
+            let entry = board.entries.get(&CheckId::host(&id.host));
+            entry.is_some_and(|entry| entry.host.groups.contains(group))
         };
-        let mut numbers = BTreeSet::new();
-        for host in self.hosts().into_iter().filter(is_host) {
-            let checks = self.checks_of(&host.name);
-            let own = self.check(&CheckId::host(&host.name));
-            for view in checks.into_iter().chain(own) {
-                if which.check.is_some() && which.check != view.check {
-                    continue;
-                }
-                // A host's downtime shows at its checks as well; it is the host's.
-                let own = view.downtimes.iter().filter(|d| d.is_of_host == view.check.is_none());
-                let meant = own.filter(|downtime| {
-                    which.start.is_none_or(|start| downtime.start == start)
-                        && which.comment.as_ref().is_none_or(|text| downtime.comment == *text)
-                });
-                numbers.extend(meant.map(|downtime| downtime.id));
-            }
-        }
-        numbers
+        let meant = board.downtimes.all.iter().filter(|(_, downtime)| {
+            let id = &downtime.id;
+            which.host.as_ref().is_none_or(|name| **name == *id.host)
+                && which.group.as_ref().is_none_or(|group| is_in(id, group))
+                && which.check.as_ref().is_none_or(|name| id.check.as_deref() == Some(name))
+                // As planned, in whole seconds: when it began may be a little later.
+                && which.start.is_none_or(|start| downtime.start.as_secs() == start.as_secs())
+                && which.comment.as_ref().is_none_or(|text| downtime.comment == *text)
+        });
+        meant.map(|(number, _)| *number).collect()
     }
 
     /// Returns the checks of a host.

@@ -27,6 +27,7 @@ use noroshi_model::{CheckId, CheckResult, Origin, Records, Status, Timestamp};
 use self::model::Model;
 use self::world::World;
 use crate::board::{Board, Job};
+use crate::class::Room;
 use crate::log;
 use crate::probe::Judging;
 
@@ -140,7 +141,7 @@ impl Monitor {
         self.time = until;
         board.tick(self.wall());
         board.release_held(self.wall(), self.steady());
-        let jobs = board.take_due(2048, self.wall(), self.steady());
+        let jobs = board.take_due(Room::ALL, self.wall(), self.steady());
         assert!(jobs.len() <= BEGUN_PER_SECOND_MAX, "{}: {} runs at once", model.at(), jobs.len());
         for job in jobs {
             self.begin(&job, world, model);

@@ -75,6 +75,7 @@ mod action;
 mod availability;
 mod board;
 mod checks;
+mod class;
 mod command;
 #[cfg(test)]
 mod day;
@@ -114,6 +115,7 @@ pub use handed::{
     Complaint, Fate, HandedIn, NscaMethod, NscaSpec, ResultFilesSpec, Road, serve_nsca,
     serve_result_files,
 };
+pub use macros::{is_macro, read_by_shell};
 pub use period::PeriodSpec;
 pub use probe::{
     AgentProbe, ClusterLimit, ClusterProbe, ClusterSelect, Compare, DnsProbe, ExpressionProbe,

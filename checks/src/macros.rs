@@ -1,12 +1,13 @@
 //! Macros: `$HOSTADDRESS$` and its like, expanded in each argument by itself.
 //!
 //! Source: Nagios Core `include/macros.h`, `common/macros.c`. A value is put in as it is and never
-//! expanded again, so that no value can become two arguments or name another macro; there is no
-//! shell whose characters would have to be taken out. The exception is `$ARGn$`, whose text comes
+//! expanded again, so that no value can become two arguments or name another macro. Where a shell
+//! reads an argument as a script, what it would run is taken out of the values. The exception is `$ARGn$`, whose text comes
 //! from the configuration: macros in it are expanded first.
 
 mod asked;
 mod more;
+mod shell;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +17,13 @@ use noroshi_model::{StateType, Status, Timestamp};
 use crate::spec::{CheckSpec, HostSpec};
 use crate::state::State;
 use crate::step::Rules;
-pub(crate) use asked::{names as names_asked, speak_of_states};
+pub(crate) use asked::{in_environment, names as names_asked, speak_of_states};
 use more::More;
+pub use shell::read_by_shell;
 
 /// Macros of the host that are handed over in the environment, and of the check with `SERVICE` in
-/// the place of `HOST`.
-const OF_BOTH: [&str; 14] = [
+/// the place of `HOST`. Those that need the board are in [`in_environment`].
+const OF_BOTH: [&str; 26] = [
     "HOSTSTATE",
     "HOSTSTATEID",
     "HOSTSTATETYPE",
@@ -29,11 +31,23 @@ const OF_BOTH: [&str; 14] = [
     "MAXHOSTATTEMPTS",
     "HOSTOUTPUT",
     "LONGHOSTOUTPUT",
+    "HOSTPERFDATA",
+    "HOSTLATENCY",
+    "HOSTEXECUTIONTIME",
+    "HOSTPERCENTCHANGE",
+    "HOSTDURATION",
+    "HOSTDURATIONSEC",
     "HOSTPROBLEMID",
     "HOSTNOTES",
     "HOSTNOTESURL",
     "HOSTDISPLAYNAME",
+    "HOSTACKAUTHOR",
+    "HOSTACKAUTHORNAME",
+    "HOSTACKAUTHORALIAS",
+    "HOSTACKCOMMENT",
     "LASTHOSTCHECK",
+    "LASTHOSTSTATE",
+    "LASTHOSTSTATEID",
     "LASTHOSTSTATECHANGE",
     "HOSTNAME",
 ];
@@ -41,6 +55,27 @@ const OF_BOTH: [&str; 14] = [
 const OF_HOSTS: [&str; 4] = ["HOSTADDRESS", "HOSTALIAS", "HOSTGROUPNAME", "HOSTGROUPNAMES"];
 /// Those that only a check has.
 const OF_CHECKS: [&str; 2] = ["SERVICEDESC", "SERVICEISVOLATILE"];
+/// Those of the time of day.
+const OF_TIME: [&str; 5] = ["TIMET", "LONGDATETIME", "SHORTDATETIME", "DATE", "TIME"];
+
+/// Tells whether a macro of this name is known, as it stands between the dollar signs; of
+/// `$USERn$` and `$ARGn$`, which only the configuration gives, nothing is said.
+pub fn is_macro(name: &str) -> bool {
+    if name.starts_with("_HOST") || name.starts_with("_SERVICE") {
+        return true;
+    }
+    let base = name.split(':').next().unwrap_or_default();
+    let of_check = CheckSpec::new(
+        noroshi_model::CheckId::check("a", "b"),
+        crate::probe::Probe::Passive(crate::probe::PassiveProbe::default()),
+    );
+    let any = Macros {
+        check: Some(Arc::new(of_check)),
+        check_facts: Some(Facts::default()),
+        ..Macros::default()
+    };
+    any.value(base).is_some() || asked::is_of_all(base)
+}
 
 /// How the value of a macro is put into a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +231,8 @@ impl Macros {
             env.insert(format!("NAGIOS_{name}"), value.replace('\0', ""));
         };
         let of_checks = OF_BOTH.iter().map(|name| name.replacen("HOST", "SERVICE", 1));
-        let names = OF_BOTH.iter().chain(&OF_HOSTS).chain(&OF_CHECKS).map(|&n| n.to_owned());
+        let names = OF_BOTH.iter().chain(&OF_HOSTS).chain(&OF_CHECKS).chain(&OF_TIME);
+        let names = names.copied().chain(in_environment()).map(str::to_owned);
         for name in names.chain(of_checks) {
             if let Some(value) = self.value(&name) {
                 put(name, value);
@@ -218,9 +254,21 @@ impl Macros {
         env
     }
 
-    /// Expands the macros in each argument of a command line.
+    /// Expands the macros in each argument of a command line. In what a shell reads as a script,
+    /// letters that mean something to it are taken out of the values.
     pub(crate) fn expand_all(&self, argv: &[String], arguments: &[String]) -> Vec<String> {
-        argv.iter().map(|text| self.expand(text, arguments)).collect()
+        let scripts = read_by_shell(argv);
+        let expand = |(index, text): (usize, &String)| {
+            if !scripts.contains(&index) {
+                return self.expand(text, arguments);
+            }
+            let value = |name: &str| Some(shell::harmless(name, self.value(name)?));
+            replace(text, |name| match argument(name, arguments) {
+                Some(argument) => Some(replace(argument, value)),
+                None => value(name),
+            })
+        };
+        argv.iter().enumerate().map(expand).collect()
     }
 
     /// Returns what a macro stands for; `None` when there is none of that name.
@@ -369,6 +417,12 @@ mod tests {
             ("NAGIOS_MAXSERVICEATTEMPTS", "1"),
             ("NAGIOS__SERVICEPORT", "8080"),
             ("NAGIOS_ARG2", "web1"),
+            ("NAGIOS_SERVICEPERFDATA", ""),
+            ("NAGIOS_LASTHOSTSTATE", "PENDING"),
+            ("NAGIOS_HOSTDURATIONSEC", "0"),
+            ("NAGIOS_SERVICELATENCY", "0.000"),
+            ("NAGIOS_SERVICEACKAUTHOR", ""),
+            ("NAGIOS_TIMET", "0"),
         ];
         for (name, want) in cases {
             assert_eq!(env.get(name).map(String::as_str), Some(want), "{name}");

@@ -1,13 +1,15 @@
 //! The runner: begins what is due, each run in a task of its own, and hands in what it found.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
 use noroshi_expr::Engine;
-use noroshi_model::{CheckResult, Origin, Status, Timestamp};
+use noroshi_model::{CheckResult, Origin, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -17,18 +19,19 @@ use tokio_util::sync::CancellationToken;
 use crate::action::{ActionError, PassiveResult};
 use crate::board::{Board, Job};
 use crate::checks::Deps;
+use crate::class::{Class, Room};
 use crate::on_host::{Looking, look_here};
 use crate::plugin::{OUTPUT_BYTES_MAX, Plugins, understand_passive};
 use crate::probe::{
-    Finding, NrpeTls, Probe, cluster, dns, http, icmp, look_agent, look_passive, look_plugin, nrpe,
-    ntp, tcp, tls,
+    Finding, Probe, cluster, dns, http, icmp, look_agent, look_passive, look_plugin, nrpe, ntp,
+    tcp, tls,
 };
 use crate::record::cut;
 use crate::schedule::Steady;
 use crate::stats::Counters;
 use crate::writer::Message;
 
-/// How many runs are under way at most, when there are files enough for them.
+/// How many probes and plug-ins are under way at most, when there are files enough for them.
 const RUNS_MAX: usize = 2048;
 /// How many open files a run needs: a probe a socket or two, without the spawner a plug-in two
 /// pipes and a handle.
@@ -37,6 +40,9 @@ const FILES_PER_RUN: u64 = 3;
 const FILES_OF_OTHERS: u64 = 256;
 /// How many expressions are evaluated at once: they need the processor, not patience.
 const EXPRESSIONS_MAX: usize = 4;
+/// How many plug-ins and expressions are begun beyond those that have a place, to stand ready when
+/// a place gets free while the runner rests. The others stay planned: they cost nothing there.
+const AHEAD: usize = 256;
 /// How long the scheduler sleeps when nothing is due.
 const IDLE: Duration = Duration::from_mins(1);
 /// How long it rests after a look: what becomes due meanwhile is begun together, which costs a
@@ -82,34 +88,29 @@ impl Runner {
             plugins: self.plugins,
             expressions: Arc::new(Semaphore::new(EXPRESSIONS_MAX)),
         });
-        let mut runs = JoinSet::new();
+        let mut runs = Runs::default();
         let runs_max = runs_max();
         loop {
-            while runs.try_join_next().is_some() {}
             let rested = Instant::now() + REST;
-            let (jobs, earliest) = {
+            let room = runs.room(runs_max, tools.plugins.at_once());
+            let (jobs, earliest, waits) = {
                 let mut board = self.board.lock();
-                let jobs = board.take_due(
-                    runs_max - runs.len(),
-                    tools.deps.clock.now(),
-                    self.steady.now(),
-                );
-                (jobs, board.queue.earliest())
+                let jobs = board.take_due(room, tools.deps.clock.now(), self.steady.now());
+                (jobs, board.queue.earliest(), board.queue.waits())
             };
             for job in jobs {
-                runs.spawn(run_one(Arc::clone(&tools), job));
+                runs.of(Class::of(&job.probe)).spawn(run_one(Arc::clone(&tools), job));
             }
-            self.counters.runs_under_way.store(runs.len() as u64, Ordering::Relaxed);
-            let is_full = runs.len() >= runs_max;
+            self.counters.runs_under_way.store(runs.count() as u64, Ordering::Relaxed);
             let wake = match earliest {
-                Some(due) if !is_full => self.steady.instant(due),
-                _ => Instant::now() + IDLE,
+                Some(due) => self.steady.instant(due),
+                None => Instant::now() + IDLE,
             };
             tokio::select! {
                 () = sleep_until(wake.max(rested)) => {}
-                () = self.due.notified(), if !is_full => {}
-                // Otherwise an end is nothing to wake up for.
-                Some(_) = runs.join_next(), if is_full => {}
+                () = self.due.notified() => {}
+                // Where none waits for room an end is nothing to wake up for.
+                () = runs.end(waits) => {}
                 () = stop.cancelled() => break,
             }
             tokio::select! {
@@ -118,6 +119,55 @@ impl Runner {
             }
         }
         runs.shutdown().await;
+    }
+}
+
+/// What is under way, by class: plug-ins that hang must not take the room of probes.
+#[derive(Default)]
+struct Runs([JoinSet<()>; Class::ALL.len()]);
+
+impl Runs {
+    fn of(&mut self, class: Class) -> &mut JoinSet<()> {
+        &mut self.0[class as usize]
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(JoinSet::len).sum()
+    }
+
+    /// Returns how many more may begin of each class, after it has let go of those that ended.
+    fn room(&mut self, runs_max: usize, places: usize) -> Room {
+        for runs in &mut self.0 {
+            while runs.try_join_next().is_some() {}
+        }
+        Room(Class::ALL.map(|class| {
+            let most = match class {
+                // Places are for runs that may need files of this process as well.
+                Class::Probe => runs_max - places.min(runs_max / 2),
+                Class::Plugin => places + AHEAD,
+                Class::Expression => EXPRESSIONS_MAX + AHEAD,
+            };
+            most.saturating_sub(self.0[class as usize].len())
+        }))
+    }
+
+    /// Ready when a run of one of these classes has ended.
+    async fn end(&mut self, of: [bool; Class::ALL.len()]) {
+        poll_fn(|context| {
+            for (runs, is_wanted) in self.0.iter_mut().zip(of) {
+                if is_wanted && let Poll::Ready(Some(_)) = runs.poll_join_next(context) {
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    async fn shutdown(&mut self) {
+        for runs in &mut self.0 {
+            runs.shutdown().await;
+        }
     }
 }
 
@@ -131,13 +181,11 @@ fn runs_max() -> usize {
 
 /// Makes one run and hands in its result.
 async fn run_one(tools: Arc<Tools>, job: Job) {
-    let _place = match &*job.probe {
-        Probe::Plugin(_) => tools.plugins.place().await,
-        // It runs `openssl`.
-        Probe::Nrpe(probe) if probe.tls == NrpeTls::Anonymous => tools.plugins.place().await,
+    let _place = match Class::of(&job.probe) {
+        Class::Plugin => tools.plugins.place().await,
         // The semaphore is never closed.
-        Probe::Expression(_) => Arc::clone(&tools.expressions).acquire_owned().await.ok(),
-        _ => None,
+        Class::Expression => Arc::clone(&tools.expressions).acquire_owned().await.ok(),
+        Class::Probe => None,
     };
     let late = tools.steady.now().saturating_sub(job.due).max(0).unsigned_abs();
     let started = tools.deps.clock.now();
@@ -181,7 +229,10 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
             // The runner of plug-ins keeps the time by itself, to end the whole process group.
             Probe::Plugin(probe) => look_plugin(probe, &job.macros, &tools.plugins, limit).await,
             Probe::Http(probe) => Box::pin(http::look(probe, &job.macros, now)).await,
-            Probe::Icmp(probe) => Box::pin(icmp::look(probe, &job.macros, &tools.pingers)).await,
+            // It keeps the time by itself: waiting for its turn does not count.
+            Probe::Icmp(probe) => {
+                Box::pin(icmp::look(probe, &job.macros, &tools.pingers, limit)).await
+            }
             Probe::Dns(probe) => Box::pin(dns::look(probe, &job.macros)).await,
             Probe::Tls(probe) => Box::pin(tls::look(probe, &job.macros, now)).await,
             Probe::Nrpe(probe) => {
@@ -191,13 +242,10 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
             Probe::OnHost(look) => look_here(look, &tools.looking, now).await,
         }
     };
-    if matches!(&*job.probe, Probe::Plugin(_)) {
+    if matches!(&*job.probe, Probe::Plugin(_) | Probe::Icmp(_)) {
         return looking.await;
     }
-    timeout(limit, looking).await.unwrap_or_else(|_| {
-        let text = format!("timed out after {} s", limit.as_secs_f64());
-        Finding::new(Status::Critical, text)
-    })
+    timeout(limit, looking).await.unwrap_or_else(|_| Finding::timed_out(limit))
 }
 
 async fn look_at_expression(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
@@ -237,3 +285,6 @@ pub(crate) fn from_outside(
         origin: handed.origin,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,14 @@
 //! the start and never jumps.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use noroshi_model::{CheckId, Timestamp};
 use tokio::time::Instant;
+
+use crate::class::{Class, Room};
 
 /// How many checks a second are begun beyond their grid when many wait for their first run or
 /// were missed: few enough for a small machine.
@@ -79,33 +81,52 @@ pub(crate) fn first(phase: u64, interval_ms: i64, waiting: usize, now: i64) -> i
 
 /// What is due when. An entry that is no longer true is skipped by whoever pops it.
 #[derive(Debug, Default)]
-pub(crate) struct Queue(BinaryHeap<Reverse<(i64, CheckId)>>);
+pub(crate) struct Queue {
+    planned: BinaryHeap<Reverse<(i64, CheckId)>>,
+    /// What is due and had no room, of each class, the earliest first.
+    put_off: [VecDeque<(i64, CheckId)>; Class::ALL.len()],
+}
 
 impl Queue {
     /// Notes that a check is due. Returns whether it is due before all others.
     pub(crate) fn push(&mut self, due: i64, id: CheckId) -> bool {
         let is_earliest = self.earliest().is_none_or(|earliest| due < earliest);
-        self.0.push(Reverse((due, id)));
+        self.planned.push(Reverse((due, id)));
         is_earliest
     }
 
-    /// Takes the earliest entry if it is due.
-    pub(crate) fn pop_due(&mut self, now: i64) -> Option<(i64, CheckId)> {
-        let Reverse((due, _)) = self.0.peek()?;
+    /// Takes an entry that is due: first one that was put off and now has room.
+    pub(crate) fn pop_due(&mut self, now: i64, room: &Room) -> Option<(i64, CheckId)> {
+        for class in Class::ALL.into_iter().filter(|class| room.has(*class)) {
+            if let Some(entry) = self.put_off[class as usize].pop_front() {
+                return Some(entry);
+            }
+        }
+        let Reverse((due, _)) = self.planned.peek()?;
         if *due > now {
             return None;
         }
-        self.0.pop().map(|Reverse(entry)| entry)
+        self.planned.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Returns when the earliest entry is due.
+    /// Keeps an entry that is due until there is room for its class.
+    pub(crate) fn put_off(&mut self, class: Class, due: i64, id: CheckId) {
+        self.put_off[class as usize].push_back((due, id));
+    }
+
+    /// Tells of which classes some are due and wait for room, by the numbers of the classes.
+    pub(crate) fn waits(&self) -> [bool; Class::ALL.len()] {
+        Class::ALL.map(|class| !self.put_off[class as usize].is_empty())
+    }
+
+    /// Returns when the earliest entry is due that was not put off.
     pub(crate) fn earliest(&self) -> Option<i64> {
-        self.0.peek().map(|Reverse((due, _))| *due)
+        self.planned.peek().map(|Reverse((due, _))| *due)
     }
 
     /// Forgets all entries.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }
 

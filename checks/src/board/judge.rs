@@ -11,7 +11,7 @@ use noroshi_model::{
 use super::graph::hinders;
 use super::{Board, Entry, HandlerCall};
 use crate::handler;
-use crate::macros::{Macros, names_asked};
+use crate::macros::{Macros, in_environment, names_asked};
 use crate::probe::{Judging, Probe};
 use crate::record;
 use crate::state::{Held, Problem};
@@ -316,7 +316,11 @@ impl Board {
         };
         let spec = spec.filter(|spec| handler::is_wanted(spec, state_type));
         if let (Some(spec), Some(view)) = (spec, self.view(id)) {
-            let asked = self.asked(id, &names_asked(spec.texts()));
+            let mut asks = names_asked(spec.texts());
+            if self.has_environment_macros {
+                asks.extend(in_environment().map(str::to_owned));
+            }
+            let asked = self.asked(id, &asks);
             let mut macros = Macros { asked, ..self.macros(id) };
             macros.set_change(state_type, tried);
             let (id, view) = (id.clone(), Box::new(view));

@@ -77,6 +77,16 @@ impl Board {
         asked: &Downtime,
         now: Timestamp,
     ) -> Result<u64, ActionError> {
+        self.plan_downtimes(asked, false, now)
+    }
+
+    /// Plans downtimes. `triggers`: those of the hosts behind begin when the host's does.
+    pub(crate) fn plan_downtimes(
+        &mut self,
+        asked: &Downtime,
+        triggers: bool,
+        now: Timestamp,
+    ) -> Result<u64, ActionError> {
         bound(&[&asked.author, &asked.comment])?;
         if !self.entries.contains_key(&asked.id) {
             return Err(missing(&asked.id));
@@ -101,7 +111,7 @@ impl Board {
                 author: asked.author.clone(),
                 comment: asked.comment.clone(),
                 duration: asked.duration,
-                triggered_by: asked.triggered_by,
+                triggered_by: first.filter(|_| triggers).or(asked.triggered_by),
                 began: None,
                 until: None,
             };

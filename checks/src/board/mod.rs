@@ -21,8 +21,9 @@ use std::time::Duration;
 use noroshi_model::time::millis;
 use noroshi_model::{CheckId, RecordBatch, Records, Sample, StateType, Status, Timestamp};
 
+use crate::class::{Class, Room};
 use crate::log::EventLog;
-use crate::macros::{Facts, Macros};
+use crate::macros::{Facts, Macros, in_environment};
 use crate::mark::{Comment, Downtimes};
 use crate::period::Periods;
 use crate::probe::{Judged, Member, Probe};
@@ -150,6 +151,8 @@ pub(crate) struct Board {
     begun: HashMap<CheckId, Timestamp>,
     /// What is in downtime again and again, by the name of its period.
     recurring: BTreeMap<String, Vec<CheckId>>,
+    /// Hosts by their addresses, made when somebody names one so.
+    addresses: Option<HashMap<String, Arc<str>>>,
     /// When acknowledgements run out; an entry that is no longer true is skipped.
     expiring: BTreeSet<(Timestamp, CheckId)>,
     pub(crate) out: Out,
@@ -185,6 +188,7 @@ impl Board {
             clusters: Clusters::default(),
             begun: HashMap::new(),
             recurring: BTreeMap::new(),
+            addresses: None,
             expiring: BTreeSet::new(),
             out: Out::default(),
         })
@@ -224,6 +228,7 @@ impl Board {
             self.out.updated.insert(id);
         }
         self.forget_orphans(now);
+        self.addresses = None;
         self.note_recurring();
         self.graph = Graph::new(self.entries.values(), |id| self.entries.contains_key(id));
         self.note_clusters();
@@ -319,11 +324,10 @@ impl Board {
         self.out.is_due_sooner = true;
     }
 
-    /// Takes at most `limit` runs that are due. Each is under way until its result is taken.
-    pub(crate) fn take_due(&mut self, limit: usize, now: Timestamp, steady: i64) -> Vec<Job> {
+    /// Takes the runs that are due and have room. Each is under way until its result is taken.
+    pub(crate) fn take_due(&mut self, mut room: Room, now: Timestamp, steady: i64) -> Vec<Job> {
         let mut jobs = Vec::new();
-        while jobs.len() < limit {
-            let Some((due, id)) = self.queue.pop_due(steady) else { break };
+        while let Some((due, id)) = self.queue.pop_due(steady, &room) {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             let (Some(probe), false) = (entry.probe.clone(), entry.is_running) else { continue };
             if entry.due != Some(due) {
@@ -336,9 +340,18 @@ impl Board {
                 self.queue.push(next, id);
                 continue;
             }
+            let class = Class::of(&probe);
+            if !room.has(class) {
+                self.queue.put_off(class, due, id);
+                continue;
+            }
+            room.take(class);
             entry.is_running = true;
             entry.wants_rerun = false;
-            let asks = entry.asks.clone();
+            let mut asks = entry.asks.clone();
+            if class == Class::Plugin && self.has_environment_macros {
+                asks.extend(in_environment().map(str::to_owned));
+            }
             let has_states = entry.has_states || self.has_environment_macros;
             let job = Job {
                 id: id.clone(),
@@ -358,6 +371,21 @@ impl Board {
             jobs.push(job);
         }
         jobs
+    }
+
+    /// Returns what is meant by an id whose host is named by its address, as Nagios takes results
+    /// (`base/commands.c`, `process_passive_service_check`); `None` when there is no such host or
+    /// check. Of several hosts with one address it is the last by name.
+    pub(crate) fn by_address(&mut self, id: &CheckId) -> Option<CheckId> {
+        let entries = &self.entries;
+        let addresses = self.addresses.get_or_insert_with(|| {
+            let hosts = entries.values().filter(|entry| entry.id.is_host());
+            let of_host = |entry: &Entry| (entry.host.address.clone(), Arc::clone(&entry.id.host));
+            hosts.map(of_host).collect()
+        });
+        let host = Arc::clone(addresses.get(&*id.host)?);
+        let id = CheckId { host, check: id.check.clone() };
+        entries.contains_key(&id).then_some(id)
     }
 
     /// Asks for a run at once. A run under way is followed by another.

@@ -186,6 +186,86 @@ async fn downtimes_are_set_and_ended_for_groups_and_by_what_they_are() {
     house.stop().await;
 }
 
+/// Numbers of the downtimes of a host or check that hold or are to come, each with whether it holds.
+fn downtimes(house: &House, id: &str) -> Vec<(u64, bool)> {
+    let view = house.checks.check(&CheckId::parse(id)).unwrap();
+    view.downtimes.iter().map(|downtime| (downtime.id, downtime.is_active)).collect()
+}
+
+#[tokio::test]
+async fn a_downtime_that_holds_is_ended_by_its_planned_start_and_with_those_it_triggers() {
+    let probe = || Probe::Passive(PassiveProbe::default());
+    let site = Site {
+        hosts: vec![HostSpec::new("a", "192.0.2.1")],
+        checks: ["x", "y", "z"]
+            .map(|name| CheckSpec::new(CheckId::check("a", name), probe()))
+            .into(),
+        ..Site::default()
+    };
+    let house = House::start(site);
+    // Planned for a moment before the clock of the test, so each begins later than planned.
+    let of = |check: &str, trigger: u64| {
+        let times = format!("1799999990;1800009999;1;{trigger};0;ann;move");
+        format!("[1] SCHEDULE_SVC_DOWNTIME;a;{check};{times}")
+    };
+    execute(&house, &of("x", 0)).await;
+    let [(first, true)] = downtimes(&house, "a/x")[..] else { panic!() };
+    execute(&house, &of("y", first)).await;
+    execute(&house, &of("z", 0)).await;
+    let count = || ["a/x", "a/y", "a/z"].map(|id| downtimes(&house, id).len());
+    assert_eq!(count(), [1, 1, 1]);
+    execute(&house, "[1] DEL_DOWNTIME_BY_START_TIME_COMMENT;1799999991;move").await;
+    assert_eq!(count(), [1, 1, 1]);
+    // The second goes with the first, and the third after it all the same.
+    execute(&house, "[1] DEL_DOWNTIME_BY_START_TIME_COMMENT;1799999990;move").await;
+    assert_eq!(count(), [0, 0, 0]);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn hosts_behind_are_in_downtime_when_the_host_is() {
+    let passive = || Some(Probe::Passive(PassiveProbe::default()));
+    let host = |name: &str, parents: &[&str]| HostSpec {
+        parents: parents.iter().map(|name| (*name).to_owned()).collect(),
+        probe: passive(),
+        ..HostSpec::new(name, "192.0.2.1")
+    };
+    let hosts = vec![host("root", &[]), host("leaf", &["root"])];
+    let house = House::start(Site { hosts, ..Site::default() });
+    let name = "SCHEDULE_AND_PROPAGATE_TRIGGERED_HOST_DOWNTIME";
+    // Flexible; trigger and duration may be empty.
+    execute(&house, &format!("[1] {name};root;1799999990;1800009999;0;;60;ann;move")).await;
+    let is_active = |id: &str| downtimes(&house, id).iter().map(|d| d.1).collect::<Vec<_>>();
+    assert_eq!((is_active("root"), is_active("leaf")), (vec![false], vec![false]));
+    for _ in 0..3 {
+        execute(&house, "[1800000000] PROCESS_HOST_CHECK_RESULT;root;1;gone").await;
+    }
+    assert_eq!((is_active("root"), is_active("leaf")), (vec![true], vec![true]));
+    execute(&house, "[1] SCHEDULE_HOST_DOWNTIME;leaf;1799999990;1800009999;1;;;ann;own").await;
+    assert_eq!(is_active("leaf"), [true, true]);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_result_may_name_its_host_by_the_address() {
+    let probe = Probe::Passive(PassiveProbe::default());
+    let site = Site {
+        hosts: vec![HostSpec::new("web1", "192.0.2.7"), HostSpec::new("web2", "192.0.2.8")],
+        checks: vec![CheckSpec::new(CheckId::check("web2", "job"), probe)],
+        ..Site::default()
+    };
+    let house = House::start(site);
+    execute(&house, "[1] PROCESS_SERVICE_CHECK_RESULT;192.0.2.8;job;1;by address").await;
+    let view = house.checks.check(&CheckId::check("web2", "job")).unwrap();
+    assert_eq!(view.output, "by address");
+    for host in ["192.0.2.7", "192.0.2.9"] {
+        let line = format!("[1] PROCESS_SERVICE_CHECK_RESULT;{host};job;1;x");
+        let refused = house.checks.execute(Command::parse(&line).unwrap()).await;
+        assert!(matches!(refused, Err(ActionError::NoSuchCheck { .. })), "{host}");
+    }
+    house.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_are_read_from_a_pipe_by_one_writer_after_the_other() {
     let folder = tempfile::tempdir().unwrap();

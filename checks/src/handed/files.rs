@@ -7,12 +7,13 @@
 //! `early_timeout`, `exited_ok`, `return_code` and `output` mean something here; `file_time` tells
 //! the age of all that follows.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use noroshi_model::{CheckId, Origin, Status, Timestamp};
 use rustix::fs::OFlags;
@@ -29,6 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FILES_MAX: usize = 1000;
 /// How large a file may be: some tens of results with 64 KiB of output.
 const FILE_BYTES_MAX: u64 = 4 << 20;
+/// How many bytes of output are held at once.
+const BYTES_AT_ONCE_MAX: usize = 32 << 20;
 /// What stands beside a file that is whole.
 const READY: &str = "ok";
 /// What stands there while it is being read; one that was left by a kill is read again.
@@ -48,15 +51,21 @@ impl ResultFilesSpec {
     pub const AGE_MAX: Duration = Duration::from_hours(1);
 }
 
-/// What a file held.
+/// What files held.
 #[derive(Debug, Default, PartialEq)]
 struct Content {
     results: Vec<PassiveResult>,
     /// Why something in it was not taken.
     refused: Vec<(Fate, String)>,
+    /// Files to be removed.
+    taken: Vec<PathBuf>,
+    /// Files that stay, because they cannot be renamed or removed.
+    left: Vec<PathBuf>,
 }
 
 /// Takes results in from a folder until `stop`. Errors: the folder cannot be listed.
+///
+/// What cannot be taken or removed is told and left where it is: it keeps no other file waiting.
 pub async fn serve_result_files(
     spec: &ResultFilesSpec,
     checks: Arc<Checks>,
@@ -64,47 +73,125 @@ pub async fn serve_result_files(
 ) -> io::Result<()> {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut left = BTreeSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = ticks.tick() => {}
         }
-        let folder = spec.folder.clone();
-        let found = tokio::task::spawn_blocking(move || list(&folder)).await??;
-        for path in found {
-            let (now, age_max, claimed) = (checks.now(), spec.age_max, path.clone());
-            let read = move || claim(&claimed).and_then(|()| read(&claimed, age_max, now));
-            let content = tokio::task::spawn_blocking(read).await??;
+        let (folder, known) = (spec.folder.clone(), left.clone());
+        let listed = tokio::task::spawn_blocking(move || list(&folder, &known)).await??;
+        left = listed.left;
+        let mut found = listed.found;
+        while !found.is_empty() {
+            let (now, age_max) = (checks.now(), spec.age_max);
+            let take = move || {
+                let content = take(&mut found, age_max, now);
+                (content, found)
+            };
+            let (mut content, rest) = tokio::task::spawn_blocking(take).await?;
+            found = rest;
+            // Of several results of one check the newest must be the last.
+            content.results.sort_by_key(|result| result.at.unwrap_or(now));
+            content.refuse_outdated(&checks, now);
+            checks.hand_in(Road::ResultFiles, std::mem::take(&mut content.results)).await;
+            let remove_all = move || {
+                for path in std::mem::take(&mut content.taken) {
+                    if let Err(error) = remove(&path) {
+                        content.leave(path, &error);
+                    }
+                }
+                content
+            };
+            let content = tokio::task::spawn_blocking(remove_all).await?;
             for (fate, what) in content.refused {
                 checks.handed_in().note_refused(Road::ResultFiles, fate, what, now);
             }
-            checks.hand_in(Road::ResultFiles, content.results).await;
-            tokio::task::spawn_blocking(move || remove(&path)).await??;
+            left.extend(content.left);
         }
     }
 }
 
-/// Returns the files that are whole, by name.
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// What stands in the folder.
+struct Listed {
+    /// Files that are whole, the oldest first.
+    found: VecDeque<PathBuf>,
+    /// Of those that were left, which are still there.
+    left: BTreeSet<PathBuf>,
+}
+
+/// Lists the files that are whole, but for those that were `left`.
+fn list(folder: &Path, left: &BTreeSet<PathBuf>) -> io::Result<Listed> {
     let context = |error: io::Error| {
         io::Error::new(error.kind(), format!("cannot list {}: {error}", folder.display()))
     };
-    let mut found = Vec::new();
+    let (mut found, mut still_left) = (BTreeSet::new(), BTreeSet::new());
     for entry in fs::read_dir(folder).map_err(context)? {
         let path = entry.map_err(context)?.path();
         let marks = |mark: &str| path.extension().is_some_and(|extension| extension == mark);
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let is_name = stem.len() == 7 && stem.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if is_name && stem.starts_with('c') && (marks(READY) || marks(TAKEN)) {
-            found.push(path.with_extension(""));
+            let path = path.with_extension("");
+            if left.contains(&path) {
+                still_left.insert(path);
+                continue;
+            }
+            let changed = fs::symlink_metadata(&path).and_then(|data| data.modified());
+            found.insert((changed.unwrap_or(SystemTime::UNIX_EPOCH), path));
             if found.len() >= FILES_MAX {
                 break;
             }
         }
     }
-    found.sort();
-    found.dedup();
-    Ok(found)
+    let found = found.into_iter().map(|(_, path)| path).collect();
+    Ok(Listed { found, left: still_left })
+}
+
+/// Reads files from the front until they are many bytes, or all.
+fn take(files: &mut VecDeque<PathBuf>, age_max: Duration, now: Timestamp) -> Content {
+    let mut all = Content::default();
+    let mut bytes = 0;
+    while bytes < BYTES_AT_ONCE_MAX
+        && let Some(path) = files.pop_front()
+    {
+        match claim(&path).and_then(|()| read(&path, age_max, now)) {
+            Ok(content) => {
+                bytes += content.results.iter().map(|result| result.output.len()).sum::<usize>();
+                all.results.extend(content.results);
+                all.refused.extend(content.refused);
+                all.taken.push(path);
+            }
+            Err(error) => all.leave(path, &error),
+        }
+    }
+    all
+}
+
+impl Content {
+    /// Takes out what is older than the last result that came for its check: it says nothing of now.
+    fn refuse_outdated(&mut self, checks: &Checks, now: Timestamp) {
+        let board = checks.board.lock();
+        let refused = &mut self.refused;
+        self.results.retain(|result| {
+            let heard = board.entries.get(&result.id).and_then(|entry| entry.state.heard);
+            // One from the future was heard before the clock was set back.
+            let heard = heard.filter(|heard| *heard <= now);
+            let is_old = result.at.zip(heard).is_some_and(|(at, heard)| at < heard);
+            if is_old {
+                let what = format!("{}: a newer result came before it", result.id);
+                refused.push((Fate::TooOld, shortened(&what)));
+            }
+            !is_old
+        });
+    }
+
+    /// Tells that a file stays where it is.
+    fn leave(&mut self, path: PathBuf, error: &io::Error) {
+        let what = format!("{error}; remove it by hand");
+        self.refused.push((Fate::Unreadable, shortened(&what)));
+        self.left.push(path);
+    }
 }
 
 /// Makes a file ours before it is read: one that cannot be removed would be read for ever.
@@ -152,7 +239,9 @@ fn read(path: &Path, age_max: Duration, now: Timestamp) -> io::Result<Content> {
         return refused(Fate::Unreadable, "is no file".to_owned());
     }
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if let Err(error) = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes) {
+        return refused(Fate::Unreadable, error.to_string());
+    }
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return refused(Fate::Unreadable, format!("has more than {} MiB", FILE_BYTES_MAX >> 20));
     }
@@ -310,8 +399,9 @@ mod tests {
         put("another.ok", "");
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("cLINKED")).unwrap();
         put("cLINKED.ok", "");
-        let names: Vec<_> = list(folder.path()).unwrap();
-        let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
+        let found = list(folder.path(), &BTreeSet::new()).unwrap().found;
+        let mut names: Vec<_> = found.iter().map(|path| path.file_name().unwrap()).collect();
+        names.sort();
         assert_eq!(names, ["cABCDEF", "cKILLED", "cLINKED"]);
         let hour = Duration::from_hours(1);
         let link = read(&folder.path().join("cLINKED"), hour, NOW).unwrap();
@@ -327,5 +417,54 @@ mod tests {
         let large = vec![b'#'; FILE_BYTES_MAX as usize + 1];
         fs::write(&path, large).unwrap();
         assert_eq!(read(&path, hour, NOW).unwrap().refused[0].0, Fate::Unreadable);
+    }
+
+    /// A folder of the same name, and two results of one check, the older one later by name.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_removed_keeps_nothing_waiting_and_the_newest_result_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        fs::create_dir_all(folder.path().join("cAAAAAA/full")).unwrap();
+        put("cAAAAAA.ok", "");
+        let probe = crate::Probe::Passive(crate::PassiveProbe::default());
+        let house = crate::harness::House::start(crate::Site {
+            hosts: vec![crate::HostSpec::new("web1", "192.0.2.1")],
+            checks: vec![crate::CheckSpec::new(CheckId::check("web1", "job"), probe)],
+            ..crate::Site::default()
+        });
+        // The clock of the test stands at 1,800,000,000.
+        let result = |name: &str, finished: u64, code: u8| {
+            let text = format!(
+                "host_name=web1\nservice_description=job\nfinish_time={finished}.5\n\
+                 return_code={code}\noutput=code {code}\n"
+            );
+            put(name, &text);
+            put(&format!("{name}.ok"), "");
+        };
+        result("cCCCCCC", 1_799_999_990, 2);
+        result("cBBBBBB", 1_799_999_991, 0);
+        let (stop, checks) = (CancellationToken::new(), Arc::clone(&house.checks));
+        let age_max = Duration::from_hours(24 * 365 * 100);
+        let spec = ResultFilesSpec { folder: folder.path().to_owned(), age_max };
+        let token = stop.clone();
+        let serving = tokio::spawn(async move { serve_result_files(&spec, checks, token).await });
+        let view = house.wait("web1/job", |view| view.output == "code 0").await;
+        assert_eq!(view.status, Some(Status::Ok));
+        result("cDDDDDD", 1_799_999_989, 1);
+        let is_there = |name: &str| folder.path().join(name).exists();
+        while is_there("cDDDDDD") || is_there("cBBBBBB") || is_there("cCCCCCC") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // A result older than the last one that came says nothing of now.
+        let view = house.checks.check(&CheckId::parse("web1/job")).unwrap();
+        assert_eq!(view.output, "code 0");
+        assert!(is_there("cAAAAAA") && !serving.is_finished());
+        let complaints = house.checks.handed_in().complaints(Timestamp::MIN);
+        let of_folder = complaints.iter().filter(|complaint| complaint.what.contains("cAAAAAA"));
+        assert!(of_folder.clone().count() == 2, "{complaints:?}");
+        assert!(of_folder.clone().all(|complaint| complaint.count == 1), "{complaints:?}");
+        stop.cancel();
+        serving.await.unwrap().unwrap();
+        house.stop().await;
     }
 }

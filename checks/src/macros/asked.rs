@@ -42,6 +42,20 @@ const OF_ALL: [&str; 35] = [
     "SERVICECHECKCOMMAND",
 ];
 
+/// Of these, what stands in the environment of plug-ins: not what counts or lists the whole site,
+/// which would be done anew for each run.
+pub(crate) fn in_environment() -> impl Iterator<Item = &'static str> {
+    let is_dear = |name: &str| {
+        name.starts_with("TOTAL") || name == "HOSTCHILDREN" || name == "HOSTGROUPMEMBERS"
+    };
+    OF_ALL.into_iter().filter(move |name| !is_dear(name))
+}
+
+/// Tells whether a macro needs the whole board.
+pub(super) fn is_of_all(name: &str) -> bool {
+    OF_ALL.contains(&name) || name == "ISVALIDTIME"
+}
+
 /// Macros that the configuration alone gives; so do those that begin with [`CONFIGURED_FAMILIES`].
 const CONFIGURED: [&str; 12] = [
     "HOSTNAME",

@@ -208,6 +208,9 @@ fn base_unit(unit: &str) -> (Unit, Scale) {
         "d" => return seconds(86_400.0),
         _ => {}
     }
+    if let Some(found) = physical(unit) {
+        return found;
+    }
     let last = unit.char_indices().next_back().map_or(0, |(at, _)| at);
     let (prefix, base) = unit.split_at(last);
     let (is_binary, prefix) = match prefix.strip_suffix('i') {
@@ -230,6 +233,32 @@ fn base_unit(unit: &str) -> (Unit, Scale) {
         ("b", Some(power)) => (Unit::Bits, Scale::Times(1000_f64.powi(power))),
         _ => (Unit::Other(unit.to_owned()), same),
     }
+}
+
+/// Units of what is measured, whose prefixes are powers of 1000.
+///
+/// Source: Icinga 2 `lib/base/perfdatavalue.cpp`: ampere, ohm, volt, watt, watt hours, ampere
+/// seconds, grams, litres. There they count in any case; here `mW` and `MW` are told apart.
+const PHYSICAL: [&str; 8] = ["Wh", "As", "A", "O", "V", "W", "g", "l"];
+
+/// Returns the base unit of a physical unit and how a value is brought to it.
+fn physical(unit: &str) -> Option<(Unit, Scale)> {
+    let base = PHYSICAL.into_iter().find(|base| unit.ends_with(base))?;
+    let scale = match unit.strip_suffix(base)? {
+        "" => Scale::Times(1.0),
+        "n" => Scale::By(1e9),
+        "u" | "µ" | "μ" => Scale::By(1e6),
+        "m" => Scale::By(1e3),
+        "h" if base == "l" => Scale::Times(100.0),
+        "k" | "K" => Scale::Times(1e3),
+        "M" => Scale::Times(1e6),
+        "G" => Scale::Times(1e9),
+        "T" => Scale::Times(1e12),
+        "P" => Scale::Times(1e15),
+        "E" => Scale::Times(1e18),
+        _ => return None,
+    };
+    Some((Unit::Other(base.to_owned()), scale))
 }
 
 #[cfg(test)]

@@ -147,6 +147,11 @@ impl Plugins {
         self.spec.borrow().has_environment_macros
     }
 
+    /// Returns how many run at once.
+    pub(crate) fn at_once(&self) -> usize {
+        self.spec.borrow().at_once.max(1)
+    }
+
     /// Returns how often a spawner was started.
     pub fn starts(&self) -> u64 {
         self.starts.load(Ordering::Relaxed)

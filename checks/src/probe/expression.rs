@@ -157,6 +157,8 @@ impl Judged {
             let was = before.get(&key).map(|over| over.status);
             let status = self.status_of(*value, was);
             if status.is_problem() {
+                // What is unknown for once has not left the side of the problem.
+                let status = was.filter(|_| value.is_nan()).unwrap_or(status);
                 over.insert(key, Over { status, seen: now });
             }
             judged.push(Series { name, value: *value, status });

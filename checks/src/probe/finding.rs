@@ -90,6 +90,11 @@ impl Finding {
         Self::new(Status::Unknown, output)
     }
 
+    /// Makes the finding of a probe that did not end in time.
+    pub(crate) fn timed_out(limit: Duration) -> Self {
+        Self::new(Status::Critical, format!("timed out after {} s", limit.as_secs_f64()))
+    }
+
     /// Makes the status worse, if `status` is worse.
     pub(crate) fn worsen(&mut self, status: Status) {
         if status.severity() > self.status.severity() {

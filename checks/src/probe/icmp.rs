@@ -1,24 +1,36 @@
 //! ICMP: echo requests, their loss and their round trip.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use noroshi_model::{Perfdata, Range, Status, Unit};
-use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence, SurgeError};
+use surge_ping::{
+    Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, Pinger, SurgeError,
+};
 use tokio::net::lookup_host;
-use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::sleep;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::IcmpProbe;
 use super::finding::{Finding, Measure, judge_time, time_data};
 use super::tcp::{measures, precise};
 use crate::macros::Macros;
 
-/// How many requests are under way at once. With 400 a socket of usual size loses one in ten.
+/// How many fresh requests are under way at once. With 400 a socket of usual size loses one in ten.
 const AT_ONCE: usize = 64;
+/// After this time without an answer a request is no longer fresh: those of dead targets must not
+/// keep back the others. So 2,133 of them begin a second, and with 2,048 runs under way none waits
+/// for longer than a second.
+const FRESH: Duration = Duration::from_millis(30);
 /// How long one answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a request is sent again that met only a remark of a router about the way.
+const REMARKS_MAX: usize = 3;
+/// How long after such a remark: the router that made it does not repeat it at once.
+const AFTER_REMARK: Duration = Duration::from_millis(100);
 
 /// The sockets that echo requests go through, opened when they are first needed.
 pub(crate) struct Pingers {
@@ -26,6 +38,9 @@ pub(crate) struct Pingers {
     v6: OnceCell<Client>,
     permits: Semaphore,
     next: AtomicU16,
+    /// The kernel's ICMP sockets tell requests of one target apart by nothing else, and several
+    /// checks may ask one target.
+    sequence: AtomicU16,
 }
 
 impl Pingers {
@@ -35,6 +50,7 @@ impl Pingers {
             v6: OnceCell::new(),
             permits: Semaphore::new(AT_ONCE),
             next: AtomicU16::new(1),
+            sequence: AtomicU16::new(0),
         }
     }
 
@@ -53,17 +69,87 @@ impl Pingers {
     }
 }
 
-/// Sends the requests and judges the answers.
-pub(crate) async fn look(probe: &IcmpProbe, macros: &Macros, pingers: &Pingers) -> Finding {
+/// What came back for a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Reply {
+    /// The target's answer.
+    Echo,
+    /// A router's word that says nothing about the target: there is a better way, or it should be
+    /// asked more slowly.
+    Remark,
+    /// The target cannot be reached, and why.
+    Unreachable(String),
+}
+
+/// Reads what a packet means for the request that it is about; the library hands out errors of
+/// routers as answers when it has a raw socket. Source: RFC 792; RFC 4443, section 2.1.
+fn reply(packet: &IcmpPacket) -> Reply {
+    let (kind, code, source) = match packet {
+        IcmpPacket::V4(packet) => {
+            let source = IpAddr::V4(packet.get_source());
+            match (packet.get_icmp_type().0, packet.get_icmp_code().0) {
+                (0, _) => return Reply::Echo,
+                (4 | 5, _) => return Reply::Remark,
+                (3, code) => (unreachable_v4(code), code, source),
+                (11, code) => ("the way is too long or goes in a circle", code, source),
+                (_, code) => ("it refuses the request", code, source),
+            }
+        }
+        IcmpPacket::V6(packet) => {
+            let source = IpAddr::V6(packet.get_source());
+            match (packet.get_icmpv6_type().0, packet.get_icmpv6_code().0) {
+                (129, _) => return Reply::Echo,
+                (137, _) => return Reply::Remark,
+                (1, code) => (unreachable_v6(code), code, source),
+                (2, code) => ("the request is too large for the way", code, source),
+                (3, code) => ("the way is too long or goes in a circle", code, source),
+                (_, code) => ("it refuses the request", code, source),
+            }
+        }
+    };
+    Reply::Unreachable(format!("{source} says: {kind} (code {code})"))
+}
+
+/// Source: RFC 792 and RFC 1812, section 5.2.7.1.
+fn unreachable_v4(code: u8) -> &'static str {
+    match code {
+        0 | 6 | 11 => "no way to its network",
+        1 | 7 | 8 | 12 => "the host is unreachable",
+        4 => "the request is too large for the way",
+        9 | 10 | 13 => "forbidden on the way",
+        _ => "unreachable",
+    }
+}
+
+/// Source: RFC 4443, section 3.1.
+fn unreachable_v6(code: u8) -> &'static str {
+    match code {
+        0 => "no way to its network",
+        1 | 5 | 6 => "forbidden on the way",
+        3 => "the host is unreachable",
+        _ => "unreachable",
+    }
+}
+
+/// Sends the requests and judges the answers, for no longer than `limit`; waiting for its turn
+/// among others that ask does not count.
+pub(crate) async fn look(
+    probe: &IcmpProbe,
+    macros: &Macros,
+    pingers: &Pingers,
+    limit: Duration,
+) -> Finding {
     let own = if probe.address.is_empty() { "$HOSTADDRESS$" } else { &probe.address };
     let host = macros.expand(own, &[]);
-    let resolved = lookup_host((host.as_str(), 0)).await.map(|mut found| found.next());
-    let address = match resolved {
-        Ok(Some(address)) => address.ip(),
-        Ok(None) => return Finding::new(Status::Critical, format!("{host} has no address")),
-        Err(error) => {
+    let mut end = Instant::now() + limit;
+    let resolved = timeout_at(end, lookup_host((host.as_str(), 0))).await;
+    let address = match resolved.map(|found| found.map(|mut found| found.next())) {
+        Ok(Ok(Some(address))) => address.ip(),
+        Ok(Ok(None)) => return Finding::new(Status::Critical, format!("{host} has no address")),
+        Ok(Err(error)) => {
             return Finding::new(Status::Critical, format!("{host} does not resolve: {error}"));
         }
+        Err(_) => return Finding::timed_out(limit),
     };
     let client = match pingers.client(address.is_ipv6()).await {
         Ok(client) => client,
@@ -76,19 +162,60 @@ pub(crate) async fn look(probe: &IcmpProbe, macros: &Macros, pingers: &Pingers) 
     let mut pinger = client.pinger(address, ident).await;
     pinger.timeout(ANSWER_TIMEOUT);
     let payload = vec![0x6e; usize::from(probe.payload_bytes)];
-    for sequence in 0..count {
-        if sequence > 0 {
+    for request in 0..count {
+        if request > 0 {
             sleep(probe.spacing).await;
         }
-        // The semaphore is never closed.
-        let _permit = pingers.permits.acquire().await.ok();
-        match pinger.ping(PingSequence(sequence), &payload).await {
-            Ok((_, time)) => times.push(time),
-            Err(SurgeError::Timeout { .. }) => {}
-            Err(error) => fault = Some(error.to_string()),
+        match ask(pingers, &mut pinger, &payload, &mut end).await {
+            Ok(Ok(time)) => times.extend(time),
+            Ok(Err(why)) => fault = Some(why),
+            Err(_) => return Finding::timed_out(limit),
         }
     }
     judge(probe, address, &times, count, fault)
+}
+
+/// Makes one request: its round trip, `None` when nothing came back, or why there is none.
+///
+/// `end` is put off by the time that it waited for its turn. Errors: when the end came first.
+async fn ask(
+    pingers: &Pingers,
+    pinger: &mut Pinger,
+    payload: &[u8],
+    end: &mut Instant,
+) -> Result<Result<Option<Duration>, String>, Elapsed> {
+    for _ in 0..=REMARKS_MAX {
+        let asked = Instant::now();
+        // The semaphore is never closed.
+        let permit = pingers.permits.acquire().await.ok();
+        *end += asked.elapsed();
+        let sequence = PingSequence(pingers.sequence.fetch_add(1, Ordering::Relaxed));
+        let answer = held_while_fresh(permit, pinger.ping(sequence, payload));
+        match timeout_at(*end, answer).await? {
+            Ok((packet, time)) => match reply(&packet) {
+                Reply::Echo => return Ok(Ok(Some(time))),
+                Reply::Remark => sleep(AFTER_REMARK).await,
+                Reply::Unreachable(why) => return Ok(Err(why)),
+            },
+            Err(SurgeError::Timeout { .. }) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+    Ok(Err("routers tell of other ways, and it does not answer".to_owned()))
+}
+
+/// Waits for an answer, and lets go of the place when it has not come soon.
+async fn held_while_fresh<T>(
+    place: Option<SemaphorePermit<'_>>,
+    answer: impl Future<Output = T>,
+) -> T {
+    let mut answer = pin!(answer);
+    let soon = timeout(FRESH, &mut answer).await;
+    drop(place);
+    match soon {
+        Ok(answer) => answer,
+        Err(_) => answer.await,
+    }
 }
 
 fn judge(
@@ -117,7 +244,10 @@ fn judge(
         }
     }
     let output = match (mean, fault) {
-        (Some(mean), _) => format!("{address} answers in {}, {loss:.0} % lost", precise(mean)),
+        (Some(mean), fault) => {
+            let why = fault.map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{address} answers in {}, {loss:.0} % lost{why}", precise(mean))
+        }
         (None, Some(fault)) => format!("{address} does not answer: {fault}"),
         (None, None) => format!("{address} does not answer: {count} of {count} lost"),
     };

@@ -61,18 +61,38 @@ async fn ask(server: &str, now: Timestamp, begun: Instant) -> Result<Said, Strin
     let socket = UdpSocket::bind(any).await.map_err(text)?;
     socket.connect(to).await.map_err(text)?;
     let mut packet = [0; PACKET_BYTES];
+    let elapsed = || now.as_secs_f64() + begun.elapsed().as_secs_f64();
+    let mut asked: Vec<(f64, [u8; PACKET_BYTES])> = Vec::new();
     for _ in 0..TRIES {
-        let sent = now.as_secs_f64() + begun.elapsed().as_secs_f64();
-        // The server gives our own time back; so an old answer is told from the right one.
+        let sent = elapsed();
         let question = question(sent);
         socket.send(&question).await.map_err(text)?;
-        if let Ok(count) = timeout(RESEND_AFTER, socket.recv(&mut packet)).await {
-            let received = now.as_secs_f64() + begun.elapsed().as_secs_f64();
-            let count = count.map_err(text)?;
-            return read(&packet[..count], &question, sent, received);
+        asked.push((sent, question));
+        let waited = timeout(RESEND_AFTER, async {
+            loop {
+                let count = socket.recv(&mut packet).await.map_err(text)?;
+                // The server gives our own time back: a late answer to the question before this one
+                // is one as well, and what answers none of them is not for us.
+                let answer = &packet[..count];
+                let of = asked.iter().find(|(_, question)| is_answer(answer, question));
+                if let Some((sent, _)) = of {
+                    return read(answer, *sent, elapsed());
+                }
+                if count < PACKET_BYTES {
+                    return Err("the answer is too short".to_owned());
+                }
+            }
+        });
+        if let Ok(said) = waited.await {
+            return said;
         }
     }
     Err("no answer".to_owned())
+}
+
+/// Tells whether a packet answers this question.
+fn is_answer(packet: &[u8], question: &[u8; PACKET_BYTES]) -> bool {
+    packet.get(24..32).is_some_and(|origin| *origin == question[40..48])
 }
 
 /// Makes a packet that asks; `sent` in seconds since 1970.
@@ -86,16 +106,13 @@ fn question(sent: f64) -> [u8; PACKET_BYTES] {
     packet
 }
 
-/// Reads an answer to `question`.
-fn read(packet: &[u8], question: &[u8], sent: f64, received: f64) -> Result<Said, String> {
+/// Reads an answer to a question that was sent at `sent`.
+fn read(packet: &[u8], sent: f64, received: f64) -> Result<Said, String> {
     let packet: &[u8; PACKET_BYTES] =
         packet.first_chunk().ok_or_else(|| "the answer is too short".to_owned())?;
     // Mode 4 is a server's answer.
     if packet[0] & 7 != 4 {
         return Err("the answer is none of a server".to_owned());
-    }
-    if packet[24..32] != question[40..48] {
-        return Err("the answer is to another question".to_owned());
     }
     if packet[1] == 0 {
         let code: String = packet[12..16].iter().map(|byte| char::from(*byte)).collect();
@@ -173,7 +190,7 @@ mod tests {
         // Sent at 1000, received at 1000.5; the server says 1003.25 in between. Both ways being
         // equally long it was 1000.25 here: 3 s ahead.
         let question = question(1000.0);
-        let said = read(&answer(&question, 1003.25), &question, 1000.0, 1000.5).unwrap();
+        let said = read(&answer(&question, 1003.25), 1000.0, 1000.5).unwrap();
         assert!((said.offset - 3.0).abs() < 1e-6 && (said.delay - 0.5).abs() < 1e-6, "{said:?}");
         assert_eq!((said.stratum, said.is_unset), (2, false));
     }
@@ -182,7 +199,7 @@ mod tests {
     fn the_era_after_2036_is_understood() {
         let later = 2_200_000_000.0;
         let question = question(later);
-        let said = read(&answer(&question, later + 1.0), &question, later, later).unwrap();
+        let said = read(&answer(&question, later + 1.0), later, later).unwrap();
         assert!((said.offset - 1.0).abs() < 1e-6, "{said:?}");
     }
 
@@ -193,11 +210,33 @@ mod tests {
         let mut refusing = good;
         refusing[1] = 0;
         refusing[12..16].copy_from_slice(b"RATE");
-        let why = read(&refusing, &question, 1000.0, 1000.0).unwrap_err();
+        let why = read(&refusing, 1000.0, 1000.0).unwrap_err();
         assert!(why.contains("RATE"), "{why}");
         let other = self::question(999.0);
-        assert!(read(&good, &other, 1000.0, 1000.0).unwrap_err().contains("another"));
-        assert!(read(&good[..47], &question, 1000.0, 1000.0).unwrap_err().contains("short"));
-        assert!(read(&question, &question, 1000.0, 1000.0).is_err());
+        assert!(is_answer(&good, &question) && !is_answer(&good, &other));
+        assert!(!is_answer(&good[..20], &question));
+        assert!(read(&good[..47], 1000.0, 1000.0).unwrap_err().contains("short"));
+        assert!(read(&question, 1000.0, 1000.0).is_err());
+    }
+
+    /// The first answer comes after the question was sent again, and after something that is none:
+    /// it is an answer all the same.
+    #[tokio::test]
+    async fn a_late_answer_to_an_earlier_question_counts() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        let serving = tokio::spawn(async move {
+            let mut first = [0; PACKET_BYTES];
+            let (_, to) = server.recv_from(&mut first).await.unwrap();
+            let mut second = [0; PACKET_BYTES];
+            server.recv_from(&mut second).await.unwrap();
+            let stranger = answer(&question(1.0), 1000.0);
+            server.send_to(&stranger, to).await.unwrap();
+            server.send_to(&answer(&first, 1001.0), to).await.unwrap();
+        });
+        let said = ask(&address, Timestamp::from_secs(1000), Instant::now()).await.unwrap();
+        serving.await.unwrap();
+        // It came about two seconds after the first question, half of which is on each way.
+        assert!(said.delay >= RESEND_AFTER.as_secs_f64() && said.offset.abs() < 5.0, "{said:?}");
     }
 }

@@ -7,18 +7,19 @@
 use std::sync::Arc;
 
 use noroshi_model::{Perfdata, Range, Status, Timestamp, Unit};
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use x509_parser::certificate::X509Certificate;
 
 use super::TlsProbe;
 use super::connect::{connect, host_and_port};
 use super::finding::{Finding, Measure};
 use super::tcp::{measures, precise};
-use super::trust::{Lenient, provider};
+use super::trust::{Lenient, provider, roots};
 use crate::macros::Macros;
 
 /// The port of a target that names none.
@@ -31,9 +32,13 @@ const DAY: f64 = 86_400.0;
 pub(crate) struct Chain {
     /// Why it does not verify; `None` when it does.
     pub(crate) fault: Option<String>,
-    /// When the first of its certificates ends, in seconds since 1970.
+    /// When the first of the certificates ends that prove the server, in seconds since 1970.
     pub(crate) ends: Option<i64>,
-    /// Whose the first certificate is.
+    /// Whose that one is: the server's, or an authority's that has less time left.
+    pub(crate) ending: String,
+    /// When the first of all ends that were sent, those that prove nothing included.
+    pub(crate) earliest: Option<i64>,
+    /// Whose the server's certificate is.
     pub(crate) subject: String,
     /// Who gave it.
     pub(crate) issuer: String,
@@ -57,9 +62,9 @@ impl Chain {
             return (Status::Critical, "certificate: none that can be read".to_owned());
         };
         let left = if days < 0.0 {
-            format!("certificate of {} ended {:.0} days ago", self.subject, -days)
+            format!("certificate of {} ended {:.0} days ago", self.ending, -days)
         } else {
-            format!("certificate of {} has {days:.0} days left", self.subject)
+            format!("certificate of {} has {days:.0} days left", self.ending)
         };
         let mut status = Status::Ok;
         if warning.is_some_and(|limit| days < limit) {
@@ -112,10 +117,10 @@ pub(crate) async fn look(probe: &TlsProbe, macros: &Macros, now: Timestamp) -> F
     finding
 }
 
-/// Returns the series of when the first certificate ends.
+/// Returns the series of when the first certificate ends; of all that were sent, as blackbox has it.
 pub(crate) fn expiry(chain: &Chain) -> Option<Measure> {
     let name = "probe_ssl_earliest_cert_expiry";
-    chain.ends.map(|ends| Measure::new(name, ends as f64))
+    chain.earliest.map(|ends| Measure::new(name, ends as f64))
 }
 
 /// Makes the performance data of the days left.
@@ -159,19 +164,57 @@ pub(crate) async fn handshake(
     let connector = TlsConnector::from(Arc::new(config));
     let shaken = connector.connect(server, stream).await;
     let stream = shaken.map_err(|error| format!("no TLS: {}", noroshi_model::chain(&error)))?;
-    let mut chain = Chain { fault: recorder.fault(), ..Chain::default() };
-    for (index, certificate) in
-        stream.get_ref().1.peer_certificates().into_iter().flatten().enumerate()
-    {
-        let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { continue };
-        let ends = parsed.validity().not_after.timestamp();
-        chain.ends = Some(chain.ends.map_or(ends, |other| other.min(ends)));
-        if index == 0 {
-            chain.subject = common_name(parsed.subject());
-            chain.issuer = common_name(parsed.issuer());
+    let sent = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let chain = Chain { fault: recorder.fault(), ..read(sent, &roots()) };
+    Ok((stream, chain))
+}
+
+/// Reads the certificates that a server sent, the server's own first.
+fn read(sent: &[CertificateDer<'_>], roots: &RootCertStore) -> Chain {
+    let parsed = sent.iter().map(|der| Some(x509_parser::parse_x509_certificate(der).ok()?.1));
+    let parsed: Vec<X509Certificate<'_>> = parsed.collect::<Option<_>>().unwrap_or_default();
+    let ends = |certificate: &&X509Certificate<'_>| certificate.validity().not_after.timestamp();
+    let Some(own) = parsed.first() else { return Chain::default() };
+    let first = path(own, &parsed, roots).into_iter().min_by_key(ends).unwrap_or(own);
+    Chain {
+        fault: None,
+        ends: Some(ends(&first)),
+        ending: common_name(first.subject()),
+        earliest: parsed.iter().map(|certificate| ends(&certificate)).min(),
+        subject: common_name(own.subject()),
+        issuer: common_name(own.issuer()),
+    }
+}
+
+/// Returns the certificates from the server's own to the last before one that is trusted. What else
+/// was sent, such as an old way to another root, proves nothing and may have ended.
+fn path<'a>(
+    own: &'a X509Certificate<'a>,
+    sent: &'a [X509Certificate<'a>],
+    roots: &RootCertStore,
+) -> Vec<&'a X509Certificate<'a>> {
+    // A root's subject is kept without the head of its sequence, which has two to five bytes.
+    let is_root = |name: &[u8]| {
+        roots.roots.iter().any(|root| {
+            name.strip_suffix(root.subject.as_ref()).is_some_and(|head| head.len() <= 5)
+        })
+    };
+    let mut path = vec![own];
+    while let Some(last) = path.last() {
+        let issuer = last.issuer().as_raw();
+        if is_root(issuer) {
+            break;
+        }
+        let next = sent.iter().find(|other| {
+            other.subject().as_raw() == issuer
+                && !path.iter().any(|known| std::ptr::eq(*known, *other))
+        });
+        match next {
+            Some(next) => path.push(next),
+            None => break,
         }
     }
-    Ok((stream, chain))
+    path
 }
 
 fn common_name(name: &x509_parser::x509::X509Name<'_>) -> String {
@@ -183,6 +226,11 @@ fn common_name(name: &x509_parser::x509::X509Name<'_>) -> String {
 mod tests {
     use std::time::Duration;
 
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa,
+        KeyPair, date_time_ymd,
+    };
+
     use super::*;
     use crate::probe::Family;
 
@@ -192,6 +240,8 @@ mod tests {
         Chain {
             fault: fault.map(str::to_owned),
             ends: Some(NOW.as_secs() + days * 86_400),
+            ending: "web1".to_owned(),
+            earliest: None,
             subject: "web1".to_owned(),
             issuer: "a root".to_owned(),
         }
@@ -223,6 +273,52 @@ mod tests {
             let judged = chain.judge(NOW, Some(21.0), Some(7.0), is_insecure);
             assert_eq!(judged, (status, words.to_owned()));
         }
+    }
+
+    /// Makes a certificate of `name` that ends on a day, signed by `issuer`.
+    fn certificate(
+        name: &str,
+        (year, month, day): (i32, u8, u8),
+        issuer: Option<&CertifiedIssuer<'static, KeyPair>>,
+    ) -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
+        let key = KeyPair::generate().unwrap();
+        let made = match issuer {
+            Some(issuer) => CertifiedIssuer::signed_by(params, key, issuer),
+            None => CertifiedIssuer::self_signed(params, key),
+        };
+        made.unwrap()
+    }
+
+    /// A server still sends the old way to another root, which has ended: it is not needed.
+    #[test]
+    fn what_proves_nothing_is_not_judged_and_what_ends_is_named() {
+        // It is 2027-01-15, 08:00.
+        let old_root = certificate("old root", (2030, 1, 1), None);
+        let root = certificate("new root", (2030, 1, 1), None);
+        let crossed = certificate("new root", (2026, 12, 16), Some(&old_root));
+        let middle = certificate("middle", (2027, 1, 20), Some(&root));
+        let own = certificate("web1", (2027, 3, 15), Some(&middle));
+        let mut trusted = RootCertStore::empty();
+        trusted.add(root.der().clone()).unwrap();
+        let sent = [&own, &middle, &crossed].map(|made| made.der().clone());
+        let chain = read(&sent, &trusted);
+        let (status, text) = chain.judge(NOW, Some(21.0), Some(1.0), false);
+        assert_eq!((status, &*text), (Status::Warning, "certificate of middle has 5 days left"));
+        assert_eq!((chain.subject.as_str(), chain.issuer.as_str()), ("web1", "middle"));
+        assert_eq!(chain.earliest, Some(NOW.as_secs() - (30 * 24 + 8) * 3600));
+        // For whom trusts the old root only, the ended one is needed.
+        let chain = read(&sent, &RootCertStore::empty());
+        let (status, text) = chain.judge(NOW, Some(21.0), Some(1.0), false);
+        assert_eq!(
+            (status, &*text),
+            (Status::Critical, "certificate of new root ended 30 days ago")
+        );
     }
 
     #[tokio::test]

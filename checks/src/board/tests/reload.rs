@@ -7,6 +7,7 @@ use noroshi_model::seam::MemoryRecords;
 
 use super::*;
 use crate::board::{Applied, Board};
+use crate::class::Room;
 use crate::probe::Judging;
 use crate::{Protocol, TcpProbe};
 
@@ -83,7 +84,7 @@ fn minute(board: &mut Board, start: i64) -> BTreeMap<String, Vec<i64>> {
     let mut dues: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for moment in (start..start + MINUTE_MS).step_by(STEP_MS as usize) {
         let now = Timestamp::from_millis(moment);
-        for job in board.take_due(usize::MAX, now, moment) {
+        for job in board.take_due(Room::ALL, now, moment) {
             assert!(moment - job.due <= STEP_MS, "{} is {} ms late", job.id, moment - job.due);
             dues.entry(job.id.to_string()).or_default().push(job.due);
             if &*job.id.host != "h0" {

@@ -34,7 +34,7 @@ fn items_are_read_as_the_guidelines_say() {
         ("a=1;5:;:7", "a=1;5:;7"),
         ("a=-1.5e-05;-1:1;", "a=-0.000015;-1:1"),
         ("a=U b=+.5 c=23.", "a=U | b=0.5 | c=23"),
-        ("test=1EWh", "test=1EWh"),
+        ("test=1EWh", "test=1000000000000000000Wh"),
         ("a=1;;;;;;;; b=2", "a=1 | b=2"),
         ("\"a=1 b=2\"", "a=1 | b=2"),
         ("a=0, b=0.8", "a=0 | b=0.8"),
@@ -92,4 +92,31 @@ proptest! {
             prop_assert!(item.value.is_none_or(f64::is_finite));
         }
     }
+}
+
+#[test]
+fn physical_units_are_brought_to_their_base_whatever_their_size() {
+    for (text, value, unit) in [
+        ("x=950W", 950.0, "W"),
+        ("x=1.05kW", 1050.0, "W"),
+        ("x=20mW", 0.02, "W"),
+        ("x=2MW", 2e6, "W"),
+        ("x=250mA", 0.25, "A"),
+        ("x=3300mV", 3.3, "V"),
+        ("x=4kWh", 4000.0, "Wh"),
+        ("x=5mAs", 0.005, "As"),
+        ("x=2kO", 2000.0, "O"),
+        ("x=3kg", 3000.0, "g"),
+        ("x=5ug", 5e-6, "g"),
+        ("x=15ml", 0.015, "l"),
+        ("x=2hl", 200.0, "l"),
+        // Of another unit that only ends so, nothing is changed.
+        ("x=3deg", 3.0, "deg"),
+        ("x=3VA", 3.0, "VA"),
+    ] {
+        let found = &parse_perfdata(text)[0];
+        assert_eq!((found.value, found.unit.as_str()), (Some(value), unit), "{text}");
+    }
+    let ends = parse_perfdata("x=1kW;2;3;0;5")[0].clone();
+    assert_eq!((ends.warning.unwrap().end, ends.max), (2000.0, Some(5000.0)));
 }

@@ -190,3 +190,25 @@ fn hysteresis_holds_each_level_until_it_is_left() {
         before = finding.over.unwrap();
     }
 }
+
+#[test]
+fn a_value_that_is_unknown_once_does_not_leave_the_problem() {
+    let critical = Threshold { leave: Some(85.0), ..threshold(Compare::Above, 95.0) };
+    let judge = Judge::Thresholds { warning: None, critical: Some(critical) };
+    let probe = probe("used", judge);
+    let mut before = BTreeMap::new();
+    for (value, status) in [
+        (96.0, Status::Critical),
+        (f64::NAN, Status::Unknown),
+        (f64::NAN, Status::Unknown),
+        (90.0, Status::Critical),
+        (84.0, Status::Ok),
+        (f64::NAN, Status::Unknown),
+        (90.0, Status::Ok),
+    ] {
+        let values = [(Labels::empty(), value)];
+        let finding = Judged::new(&probe).judge(&values, &before, NOW);
+        assert_eq!(finding.status, status, "{value}");
+        before = finding.over.unwrap();
+    }
+}

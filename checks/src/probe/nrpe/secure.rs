@@ -148,7 +148,7 @@ impl Carrier {
         let mut child = Command::new(program)
             // `-quiet` also switches off that lines beginning with Q or R are orders.
             .args(["s_client", "-quiet", "-connect"])
-            .arg(format!("{host}:{port}"))
+            .arg(host_and_port(host, port))
             // NRPE 2 on an old OpenSSL has TLS 1.0 and a Diffie-Hellman group of 512 bits.
             .args(["-cipher", "ALL:aNULL:@SECLEVEL=0", "-min_protocol", "TLSv1"])
             .env_clear()
@@ -177,11 +177,34 @@ impl Carrier {
     }
 }
 
+/// Writes where to connect to; the colons of an IPv6 address stand in brackets.
+fn host_and_port(host: &str, port: u16) -> String {
+    let is_bare_v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
+    if is_bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// Takes from `402C...:error:0A000410:SSL routines:...:sslv3 alert handshake failure:...` the words
 /// for people: the field after the name of the function.
 fn reason(line: &str) -> String {
     match line.split_once("error:") {
         Some((_, rest)) => rest.split(':').nth(3).unwrap_or(rest).to_owned(),
         None => line.trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colons_of_an_address_are_told_from_that_of_the_port() {
+        for (host, written) in [
+            ("2001:db8::1", "[2001:db8::1]:5666"),
+            ("[2001:db8::1]", "[2001:db8::1]:5666"),
+            ("192.0.2.1", "192.0.2.1:5666"),
+            ("web1.example", "web1.example:5666"),
+        ] {
+            assert_eq!(host_and_port(host, 5666), written);
+        }
     }
 }
