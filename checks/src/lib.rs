@@ -124,7 +124,9 @@ pub use probe::{
     Threshold, TlsProbe,
 };
 pub use record::StateError;
-pub use spec::{CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HostSpec, Site, Timing};
+pub use spec::{
+    CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HistorySpec, HostSpec, Site, Timing,
+};
 pub use stats::{LastRuns, Spread, Stats};
 pub use view::{
     AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostCounts,

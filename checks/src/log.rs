@@ -1,16 +1,15 @@
 //! The event log: written in one commit with the states, bounded in number and age.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use noroshi_model::{CheckId, Event, EventBody, RecordBatch, Records, Space, Timestamp};
 
 use crate::record::{StateError, each};
+use crate::spec::HistorySpec;
 
-/// How many events are kept. At some 600 bytes each that is 60 MB.
-const EVENTS_MAX: usize = 100_000;
-/// How long an event is kept.
-const AGE_MAX: Duration = Duration::from_hours(24 * 400);
+/// How many bytes all events have at most, for each that may be kept: most have some 600, but one
+/// with a long output has nine thousand.
+const BYTES_AN_EVENT: u64 = 1024;
 /// How many events one query reads at most.
 const QUERY_MAX: usize = 1000;
 
@@ -19,23 +18,34 @@ pub(crate) struct EventLog {
     heads: VecDeque<Head>,
     by_id: HashMap<CheckId, VecDeque<u64>>,
     newest: u64,
+    /// The size of all records.
+    bytes: u64,
+    /// How much is kept.
+    pub(crate) spec: HistorySpec,
 }
 
 struct Head {
     sequence: u64,
     at: Timestamp,
     id: CheckId,
+    bytes: u32,
 }
 
 impl EventLog {
     /// Reads which events there are. A damaged one is logged and left out.
     pub(crate) fn load(records: &dyn Records) -> Result<Self, StateError> {
-        let mut log = Self { heads: VecDeque::new(), by_id: HashMap::new(), newest: 0 };
+        let mut log = Self {
+            heads: VecDeque::new(),
+            by_id: HashMap::new(),
+            newest: 0,
+            bytes: 0,
+            spec: HistorySpec::default(),
+        };
         each(records, Space::Events, b"", |key, value| {
             let number = key.try_into().map(u64::from_be_bytes);
             log.newest = log.newest.max(number.unwrap_or(0));
             match Event::from_record(value) {
-                Ok(event) => log.note(event.sequence, event.at, event.id),
+                Ok(event) => log.note(event.sequence, event.at, event.id, value.len()),
                 Err(error) => tracing::error!(%error, "an event cannot be read"),
             }
         })?;
@@ -68,8 +78,9 @@ impl EventLog {
         let sequence = self.next();
         self.newest = sequence;
         let event = Event { sequence, at, id: id.clone(), body };
-        batch.put(Space::Events, Event::key(sequence), event.to_record());
-        self.note(sequence, at, id.clone());
+        let record = event.to_record();
+        self.note(sequence, at, id.clone(), record.len());
+        batch.put(Space::Events, Event::key(sequence), record);
         self.forget(batch, at);
         sequence
     }
@@ -99,17 +110,21 @@ impl EventLog {
         self.by_id.get(id).into_iter().flatten().copied().collect()
     }
 
-    fn note(&mut self, sequence: u64, at: Timestamp, id: CheckId) {
+    fn note(&mut self, sequence: u64, at: Timestamp, id: CheckId, bytes: usize) {
         self.by_id.entry(id.clone()).or_default().push_back(sequence);
-        self.heads.push_back(Head { sequence, at, id });
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.bytes += u64::from(bytes);
+        self.heads.push_back(Head { sequence, at, id, bytes });
     }
 
     /// Removes the oldest events over the bounds; the newest stays, so that numbers go on.
     fn forget(&mut self, batch: &mut RecordBatch, now: Timestamp) {
         while self.heads.len() > 1 {
-            let is_over = self.heads.len() > EVENTS_MAX;
+            let events_max = self.spec.events_max;
+            let bytes_max = BYTES_AN_EVENT.saturating_mul(events_max as u64);
+            let is_over = self.heads.len() > events_max || self.bytes > bytes_max;
             let Some(oldest) = self.heads.front() else { return };
-            if !is_over && now.since(oldest.at) <= AGE_MAX {
+            if !is_over && now.since(oldest.at) <= self.spec.age_max {
                 return;
             }
             batch.remove(Space::Events, Event::key(oldest.sequence));
@@ -119,6 +134,7 @@ impl EventLog {
                     self.by_id.remove(&oldest.id);
                 }
             }
+            self.bytes -= u64::from(oldest.bytes);
             self.heads.pop_front();
         }
     }
@@ -178,14 +194,38 @@ mod tests {
         let id = CheckId::host("a");
         let mut removed = 0;
         assert_eq!(log.begins(), None);
-        for second in 1..=EVENTS_MAX as i64 + 10 {
+        let events_max = log.spec.events_max;
+        for second in 1..=events_max as i64 + 10 {
             let mut batch = RecordBatch::new();
             log.append(&mut batch, Timestamp::from_secs(second), &id, body.clone());
             removed += batch.changes.len() - 1;
         }
         assert_eq!(removed, 10);
-        assert_eq!(log.all_of(&id).len(), EVENTS_MAX);
+        assert_eq!(log.all_of(&id).len(), events_max);
         assert_eq!(log.begins(), Some(Timestamp::from_secs(11)));
+    }
+
+    #[test]
+    fn long_outputs_take_the_place_of_many_events() {
+        let records = MemoryRecords::new();
+        let mut log = EventLog::load(&records).unwrap();
+        log.spec.events_max = 1000;
+        for second in 1..=1000 {
+            let text = "x".repeat(9000);
+            let body = EventBody::Commented { author: "ann".to_owned(), comment: text };
+            let mut batch = RecordBatch::new();
+            log.append(&mut batch, Timestamp::from_secs(second), &CheckId::host("a"), body);
+            records.commit(batch).unwrap();
+        }
+        let kept = records.scan(Space::Events, b"", None, 9999).unwrap();
+        let bytes: usize = kept.iter().map(|(_, value)| value.len()).sum();
+        assert!((100..120).contains(&kept.len()) && bytes <= 1_024_000, "{}, {bytes}", kept.len());
+        // A smaller bound takes hold with the next event, after a restart too.
+        let mut again = EventLog::load(&records).unwrap();
+        again.spec.events_max = 50;
+        append(&mut again, &records, 2000, "a");
+        let left = records.scan(Space::Events, b"", None, 9999).unwrap();
+        assert!(left.len() <= 50, "{}", left.len());
     }
 
     #[test]

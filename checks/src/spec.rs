@@ -22,6 +22,23 @@ pub struct Site {
     pub user_macros: BTreeMap<u16, String>,
     /// How plug-ins and event handlers are run.
     pub plugins: PluginSpec,
+    /// How much of what happened is remembered.
+    pub history: HistorySpec,
+}
+
+/// How much of what happened is remembered: changes of state, downtimes, comments, acknowledgements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistorySpec {
+    /// How many events are kept, and 1 KiB for each in all: the oldest go first.
+    pub events_max: usize,
+    /// How long an event is kept.
+    pub age_max: Duration,
+}
+
+impl Default for HistorySpec {
+    fn default() -> Self {
+        Self { events_max: 100_000, age_max: Duration::from_hours(24 * 400) }
+    }
 }
 
 /// A host.

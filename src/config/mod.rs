@@ -14,7 +14,7 @@
 //! | `remote`, `plugins` | what runs on the host itself: by NRPE, by the agent |
 //! | `people`, `storage` | contacts and mail server; retention and budget |
 //! | `handed` | results whose senders hear no answer: NSCA, command file, result files |
-//! | `handler`, `spawner` | what runs when a state changes; how plug-ins are run |
+//! | `handler`, `spawner`, `history` | what runs when a state changes; how plug-ins are run; what is remembered |
 //! | `rule` | what becomes of machines that report by themselves |
 //! | `scope` | expressions speak of their host |
 //! | `builtin` | checks that come with an agent or a poller |
@@ -27,6 +27,7 @@ mod depends;
 mod group;
 mod handed;
 mod handler;
+mod history;
 mod host;
 mod people;
 mod period;

@@ -14,6 +14,7 @@ use serde_spanned::Spanned;
 
 use super::handed::{RawCommandFile, RawNsca, RawResultFiles};
 use super::handler::RawHandler;
+use super::history::RawHistory;
 use super::probe::{
     RawCluster, RawDns, RawFile, RawHttp, RawNtp, RawPing, RawPort, RawProcess, RawService, RawTls,
     Said,
@@ -40,6 +41,7 @@ pub(crate) struct RawConfig {
     pub(crate) command_file: RawCommandFile,
     pub(crate) nsca: Option<Spanned<RawNsca>>,
     pub(crate) result_files: RawResultFiles,
+    pub(crate) history: RawHistory,
     pub(crate) macros: BTreeMap<Text, String>,
     pub(crate) contact: BTreeMap<Text, RawContact>,
     pub(crate) period: BTreeMap<Text, RawPeriod>,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use noroshi_checks::PeriodSpec;
 use noroshi_checks::plugin::PluginSpec;
+use noroshi_checks::{HistorySpec, PeriodSpec};
 use noroshi_store::StoreConfig;
 
 use super::check::Faults;
@@ -16,7 +16,7 @@ use super::raw::{RawCheck, RawConfig, Text};
 use super::rule::{Register, Rule};
 use super::source::{Fault, Place, nearest};
 use super::table::Named;
-use super::{Part, depends, handed, host, people, period, spawner, storage};
+use super::{Part, depends, handed, history, host, people, period, spawner, storage};
 
 /// A configuration that makes sense.
 #[derive(Debug, Default)]
@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) alerts: noroshi_alerts::Config,
     /// How results come in whose senders hear no answer.
     pub(crate) handed_in: HandedIn,
+    /// How much of what happened is remembered.
+    pub(super) history: HistorySpec,
     /// `$USER1$` and so on.
     pub(super) user_macros: BTreeMap<u16, String>,
     /// Times that have a name.
@@ -188,6 +190,7 @@ pub(super) fn resolve(parts: Vec<Part<'_>>, faults: &mut Faults<'_>) -> Config {
         spawner::resolve(faults, &raw.plugins, &mut config.plugins);
         people::resolve(faults, raw, &mut config.alerts);
         handed::resolve(faults, raw, &mut config.handed_in);
+        history::resolve(faults, &raw.history, &mut config.history);
         resolve_macros(faults, raw, &mut config.user_macros);
         period::resolve(faults, raw, &known.periods, &mut config.periods);
         known.look_up_period(faults, raw.defaults.period.as_ref());

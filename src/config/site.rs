@@ -141,6 +141,7 @@ impl Config {
         site.checks.periods.clone_from(&self.periods);
         site.checks.user_macros.clone_from(&self.user_macros);
         site.checks.plugins.clone_from(&self.plugins);
+        site.checks.history = self.history;
         site
     }
 

@@ -29,6 +29,16 @@ fn loaded(text: &str) -> Config {
 }
 
 #[test]
+fn the_history_has_bounds() {
+    let history = |text: &str| loaded(text).site(&[], true).checks.history;
+    assert_eq!(history("").events_max, 100_000);
+    let said = history("[history]\nevents = 500000\nage = \"30d\"\n");
+    assert_eq!((said.events_max, said.age_max.as_secs()), (500_000, 30 * 86_400));
+    let no = "noroshi.toml:2:10: 10 events cannot be kept; write a number from 1000 to 10000000";
+    assert_eq!(faults("[history]\nevents = 10\n"), [no]);
+}
+
+#[test]
 fn the_built_in_configuration_watches_this_machine() {
     let site = load(None).unwrap().site(&[], true);
     let names: Vec<&str> = site.checks.hosts.iter().map(|host| host.name.as_str()).collect();

@@ -199,6 +199,7 @@ impl Board {
         self.note_time(now);
         self.user_macros = Arc::new(site.user_macros);
         self.has_environment_macros = site.plugins.has_environment_macros;
+        self.log.spec = site.history;
         self.periods = Periods::new(&site.periods);
         let mut before = std::mem::take(&mut self.entries);
         let mut applied = Applied::default();
