@@ -22,7 +22,8 @@ const DEPTH_MAX: usize = 8;
 /// A time period as configured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeriodSpec {
-    /// IANA name of the zone whose clock counts, such as `Europe/Berlin`; empty: UTC.
+    /// IANA name of the zone whose clock counts, such as `Europe/Berlin`; empty: UTC;
+    /// [`PeriodSpec::LOCAL`]: that of this machine, whatever its name.
     pub zone: String,
     /// When it holds, in the words of Nagios: `monday 09:00-17:00`, `2026-12-24 00:00-24:00`,
     /// `day 1 - 15 / 5 00:00-24:00`, `thursday -1 november 00:00-24:00`.
@@ -32,6 +33,9 @@ pub struct PeriodSpec {
 }
 
 impl PeriodSpec {
+    /// The zone of this machine when it has no IANA name: `/etc/localtime` may be a plain file.
+    pub const LOCAL: &str = "local";
+
     /// Tells everything that is wrong with it, one sentence each; empty when nothing is.
     pub fn faults(&self) -> Vec<String> {
         let zone = zone(&self.zone).err();
@@ -212,6 +216,9 @@ fn later(date: Date, by: Span) -> Date {
 fn zone(name: &str) -> Result<TimeZone, String> {
     if name.is_empty() {
         return Ok(TimeZone::UTC);
+    }
+    if name == PeriodSpec::LOCAL {
+        return Ok(TimeZone::system());
     }
     TimeZone::get(name).map_err(|_| format!("there is no time zone {name:?}"))
 }

@@ -169,7 +169,7 @@ fn take(files: &mut VecDeque<PathBuf>, age_max: Duration, now: Timestamp) -> Con
 }
 
 impl Content {
-    /// Takes out what is older than the last result that came for its check: it says nothing of now.
+    /// Takes out what is older than the last result of its check: it says nothing of now.
     fn refuse_outdated(&mut self, checks: &Checks, now: Timestamp) {
         let board = checks.board.lock();
         let refused = &mut self.refused;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
+
+use super::names;
 
 /// How long an address is waited for before the next one is tried beside it.
 ///
@@ -76,9 +78,10 @@ pub(crate) async fn connect(
 ) -> Result<Connected, ConnectError> {
     let begun = Instant::now();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let resolved = lookup_host((bare, port)).await;
+    let resolved = names::lookup(bare, port).await;
     let found =
         resolved.map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?;
+    let found = found.into_iter();
     let addresses: VecDeque<SocketAddr> = found.filter(|found| family.holds(found)).collect();
     let resolve = begun.elapsed();
     let begun = Instant::now();

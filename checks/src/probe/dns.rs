@@ -7,11 +7,12 @@ use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use noroshi_model::Status;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
 
 use super::DnsProbe;
 use super::finding::{Finding, judge_time, time_data};
+use super::names;
 use super::tcp::{measures, precise};
 use crate::macros::Macros;
 
@@ -66,14 +67,15 @@ pub(crate) async fn address(text: &str, port: u16) -> Result<SocketAddr, String>
     if let Ok(ip) = text.parse() {
         return Ok(SocketAddr::new(ip, port));
     }
-    let with_port = match text.rsplit_once(':') {
-        Some((_, digits)) if digits.parse::<u16>().is_ok() => text.to_owned(),
-        _ => format!("{text}:{port}"),
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, digits)) => digits.parse().map_or((text, port), |port| (host, port)),
+        None => (text, port),
     };
-    let mut found = lookup_host(&with_port)
-        .await
-        .map_err(|error| format!("does not resolve: {}", noroshi_model::chain(&error)))?;
-    found.next().ok_or_else(|| "has no address".to_owned())
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let found = names::lookup(bare, port).await;
+    let found =
+        found.map_err(|error| format!("does not resolve: {}", noroshi_model::chain(&error)))?;
+    found.first().copied().ok_or_else(|| "has no address".to_owned())
 }
 
 fn judge(probe: &DnsProbe, name: &str, answer: &Message) -> Finding {

@@ -9,13 +9,13 @@ use noroshi_model::{Perfdata, Range, Status, Unit};
 use surge_ping::{
     Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, Pinger, SurgeError,
 };
-use tokio::net::lookup_host;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::IcmpProbe;
 use super::finding::{Finding, Measure, judge_time, time_data};
+use super::names;
 use super::tcp::{measures, precise};
 use crate::macros::Macros;
 
@@ -142,8 +142,8 @@ pub(crate) async fn look(
     let own = if probe.address.is_empty() { "$HOSTADDRESS$" } else { &probe.address };
     let host = macros.expand(own, &[]);
     let mut end = Instant::now() + limit;
-    let resolved = timeout_at(end, lookup_host((host.as_str(), 0))).await;
-    let address = match resolved.map(|found| found.map(|mut found| found.next())) {
+    let resolved = timeout_at(end, names::lookup(&host, 0)).await;
+    let address = match resolved.map(|found| found.map(|found| found.first().copied())) {
         Ok(Ok(Some(address))) => address.ip(),
         Ok(Ok(None)) => return Finding::new(Status::Critical, format!("{host} has no address")),
         Ok(Err(error)) => {

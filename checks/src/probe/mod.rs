@@ -7,6 +7,7 @@ mod expression;
 mod finding;
 pub(crate) mod http;
 pub(crate) mod icmp;
+mod names;
 pub(crate) mod nrpe;
 pub(crate) mod ntp;
 mod passive;

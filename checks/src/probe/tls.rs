@@ -117,7 +117,8 @@ pub(crate) async fn look(probe: &TlsProbe, macros: &Macros, now: Timestamp) -> F
     finding
 }
 
-/// Returns the series of when the first certificate ends; of all that were sent, as blackbox has it.
+/// Returns the series of when the first certificate ends, of all that were sent, as the blackbox
+/// exporter has it.
 pub(crate) fn expiry(chain: &Chain) -> Option<Measure> {
     let name = "probe_ssl_earliest_cert_expiry";
     chain.earliest.map(|ends| Measure::new(name, ends as f64))

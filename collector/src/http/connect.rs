@@ -1,7 +1,7 @@
 //! From a name to a connection that speaks HTTP.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::url::Url;
@@ -24,6 +25,10 @@ use crate::poll::PollFailure;
 ///
 /// Linux sends its first SYN again after one second, so that a single lost packet is forgiven.
 const ADDRESS_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How many names are asked of the C library at once. Each takes a thread of those on which records
+/// are committed too, and may hang for half a minute.
+const LOOKUPS_MAX: usize = 32;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
@@ -82,9 +87,7 @@ impl Connection {
 /// Connects to the first address of a name that takes the connection.
 pub(crate) async fn open_tcp(host: &str, port: u16) -> Result<TcpStream, PollFailure> {
     let resolve = |source| PollFailure::Resolve { host: host.to_owned(), source };
-    let found = tokio::net::lookup_host((host, port)).await;
-    let addresses: Vec<SocketAddr> =
-        found.map_err(|error| resolve(Some(error)))?.take(ADDRESSES_MAX).collect();
+    let addresses = addresses(host, port).await.map_err(|error| resolve(Some(error)))?;
     let last = addresses.len().saturating_sub(1);
     let mut failure = resolve(None);
     for (index, address) in addresses.into_iter().enumerate() {
@@ -103,6 +106,23 @@ pub(crate) async fn open_tcp(host: &str, port: u16) -> Result<TcpStream, PollFai
         }
     }
     Err(failure)
+}
+
+/// Returns the first addresses of a name.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    static THREADS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
+    // It is never closed. The place is given back when the thread is free, not when nobody waits for
+    // it any longer: a time-out does not end `getaddrinfo`.
+    let place = THREADS.acquire().await.ok();
+    let host = host.to_owned();
+    let look = move || {
+        let _place = place;
+        Ok((host.as_str(), port).to_socket_addrs()?.take(ADDRESSES_MAX).collect())
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// What TLS needs: whom to trust and which name to ask for.
