@@ -109,7 +109,7 @@ function Spark({ values }: { values: (number | null)[] }) {
           <polyline key={run[0]} points={run.join(" ")} />
         ))}
       </svg>
-      <span class="spark-value">{formatValue(last, "ratio")}</span>
+      <span class="spark-value">{formatValue(last === null ? null : Math.round(last * 1000) / 1000, "ratio")}</span>
     </>
   );
 }

@@ -111,7 +111,7 @@ export function optionsOf(spec: PlotSpec, hidden: ReadonlySet<number>, palette: 
   const isBinary = spec.unit.startsWith("bytes");
   return {
     ...size,
-    padding: [8, 10, 0, 0],
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: {
       sync: { key: syncKey, setSeries: false },

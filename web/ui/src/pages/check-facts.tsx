@@ -23,7 +23,7 @@ export function CheckFacts({ check }: { check: CheckView }) {
         </Fact>
         <Fact name="Last run">
           <Moment at={check.last_check} />
-          {check.run_time_ms !== null && check.last_check !== null && <span class="muted"> took {formatDuration(check.run_time_ms)}</span>}
+          {check.run_time_ms !== null && check.last_check !== null && <span class="muted"> took {check.run_time_ms < 1 ? "less than 1 ms" : formatDuration(check.run_time_ms)}</span>}
         </Fact>
         <Fact name="Next run">{check.next_check === null ? (check.kind === "heartbeat" ? "when it calls" : "when a result is handed in") : `in ${formatAge(Math.max(0, check.next_check - now.value))}`}</Fact>
         <Fact name="Interval">{formatDuration(check.interval_ms)}</Fact>
