@@ -45,7 +45,7 @@ fn config(nginx: &Nginx, mail: &Smtp) -> String {
         ("\"-p\", \"80\"", format!("\"-p\", \"{}\"", nginx.port)),
         ("interval = \"5s\"", "interval = \"1s\"".to_owned()),
         ("retry = \"2s\"", "retry = \"1s\"".to_owned()),
-        ("for = 2", "for = 2\ninterval = \"1s\"\nretry = \"1s\"".to_owned()),
+        ("for = \"2m\"", "for = \"2s\"\ninterval = \"1s\"\nretry = \"1s\"".to_owned()),
         ("/status\"", "/status\"\ninterval = \"1s\"".to_owned()),
         ("url = \"http://127.0.0.1:8420\"", String::new()),
     ];

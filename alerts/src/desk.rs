@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use noroshi_model::{CheckId, RecordBatch, Records, Space, Status, Timestamp};
+use noroshi_model::{CheckId, Lasting, RecordBatch, Records, Space, Status, Timestamp};
 
 use crate::alerts::Active;
 use crate::book::{
@@ -53,6 +53,8 @@ pub(crate) struct Question<'a> {
     pub(crate) host: Option<&'a Memory>,
     /// The status that a change brings, confirmed or not.
     pub(crate) seen: Option<Status>,
+    /// How long what it found had lasted, when that counts.
+    pub(crate) lasting: Option<Lasting>,
 }
 
 impl Desk<'_> {
@@ -90,6 +92,7 @@ impl Desk<'_> {
             memory,
             host: question.host,
             is_superseded: question.is_superseded,
+            lasting: question.lasting,
             remind: self.active.config.remind,
         };
         let (passes, steps) = judge_subject(&case);

@@ -21,6 +21,7 @@ pub(crate) fn change(kind: ChangeKind, status: Status) -> Box<StateChange> {
         state_type: if is_hard { StateType::Hard } else { StateType::Soft },
         attempt: if is_hard { 3 } else { 1 },
         attempts_max: 3,
+        lasting: None,
         problem: 1,
         since: Timestamp::from_secs(1),
         output: "connection refused".to_owned(),

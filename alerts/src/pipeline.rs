@@ -126,6 +126,7 @@ impl Alerts {
                     is_superseded: false,
                     host: host.as_ref(),
                     seen: None,
+                    lasting: None,
                 };
                 desk.decide(&question, &memory)?;
             }
@@ -184,6 +185,7 @@ impl Alerts {
                 is_superseded: false,
                 host: host.as_ref(),
                 seen: None,
+                lasting: None,
             };
             if desk.decide(&question, &memory)? {
                 let (batch, queued) = desk.finish();
@@ -297,6 +299,10 @@ fn weigh(
             EventBody::State(change) => Some(change.status),
             _ => None,
         },
+        lasting: match &event.body {
+            EventBody::State(change) => change.lasting,
+            _ => None,
+        },
     };
     desk.decide(&question, &memory)?;
     for (id, other) in &others {
@@ -304,6 +310,7 @@ fn weigh(
         question.is_superseded = is_superseded(event, id, following);
         question.host = Some(&memory);
         question.seen = None;
+        question.lasting = None;
         desk.decide(&question, other)?;
         desk.keep(id, other);
     }

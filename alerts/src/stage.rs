@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use noroshi_model::{ChangeKind, Status, Timestamp};
+use noroshi_model::{ChangeKind, Lasting, Status, Timestamp};
 
 use crate::book::{Memory, Told};
 use crate::config::Contact;
@@ -56,6 +56,8 @@ pub(crate) struct Case<'a> {
     pub(crate) host: Option<&'a Memory>,
     /// Whether the log goes on with a change of the same subject at the same moment.
     pub(crate) is_superseded: bool,
+    /// Of a change: how long what it found had lasted, when that counts.
+    pub(crate) lasting: Option<Lasting>,
     /// After how long an open problem is told again.
     pub(crate) remind: Option<Duration>,
 }
@@ -189,11 +191,17 @@ fn kind(case: &Case<'_>) -> Verdict {
 
 fn hard(case: &Case<'_>) -> Verdict {
     match case.trigger {
-        Trigger::Change(ChangeKind::SoftProblem) => stop("not confirmed yet"),
+        Trigger::Change(ChangeKind::SoftProblem) => match case.lasting {
+            Some(lasting) => stop(format!("not confirmed yet: {lasting}")),
+            None => stop("not confirmed yet"),
+        },
         Trigger::Change(ChangeKind::SoftRecovery) => stop("over before it was confirmed"),
         _ => match case.truth() {
             None => stop("no confirmed state is known"),
-            Some(status) => pass(format!("confirmed: {status}")),
+            Some(status) => match case.lasting.filter(|_| status.is_problem()) {
+                Some(lasting) => pass(format!("confirmed: {status}, {lasting}")),
+                None => pass(format!("confirmed: {status}")),
+            },
         },
     }
 }

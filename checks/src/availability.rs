@@ -137,6 +137,7 @@ mod tests {
             state_type,
             attempt: 1,
             attempts_max: 1,
+            lasting: None,
             problem: 1,
             since: at(minute),
             output: String::new(),

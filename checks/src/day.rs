@@ -208,6 +208,7 @@ fn simulate(seed: u64) {
     let mut away_until = 0;
     for second in 1..=DAY {
         model.second = second;
+        model.started = monitor.started;
         // The last hour is calm, so that at its end all is over.
         let is_calm = second > DAY - 3600;
         world.second(second * 1000, is_calm, &mut random);

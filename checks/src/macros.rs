@@ -146,8 +146,15 @@ pub(crate) struct Facts {
 impl Default for Facts {
     fn default() -> Self {
         let flapping = crate::spec::FlappingSpec::default();
-        let rules =
-            Rules { is_host: true, attempts_max: 1, window: None, is_volatile: false, flapping };
+        let rules = Rules {
+            is_host: true,
+            attempts_max: 1,
+            window: None,
+            lasting: None,
+            gap_max: std::time::Duration::ZERO,
+            is_volatile: false,
+            flapping,
+        };
         Self::new(&State::pending(), &rules)
     }
 }

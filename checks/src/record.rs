@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::flapping::History;
 use crate::mark::{Comment, PlannedDowntime};
 use crate::plugin::parse_range;
-use crate::state::{Acknowledgement, Held, Over, Problem, State};
+use crate::state::{Acknowledgement, Held, Over, Problem, State, Streak};
 use crate::step::StateStep;
 
 /// The first byte of every value. A reader refuses what it does not know.
@@ -54,6 +54,9 @@ struct StateRecord {
     heard: Option<Timestamp>,
     latency_ms: u64,
     problem: Option<ProblemRecord>,
+    /// When its first run ended and its newest began.
+    #[serde(default)]
+    streak: Option<(Timestamp, Timestamp)>,
     acknowledgement: Option<AcknowledgementRecord>,
     history: Vec<u8>,
     is_flapping: bool,
@@ -225,6 +228,7 @@ impl From<&State> for StateRecord {
             heard: state.heard,
             latency_ms: u64::try_from(state.latency.as_millis()).unwrap_or(u64::MAX),
             problem: state.problem.map(ProblemRecord::from),
+            streak: state.streak.map(|streak| (streak.begun, streak.newest)),
             acknowledgement: state.acknowledgement.clone().map(|given| AcknowledgementRecord {
                 author: given.author,
                 comment: given.comment,
@@ -264,6 +268,7 @@ impl From<StateRecord> for State {
             heard: record.heard,
             latency: Duration::from_millis(record.latency_ms),
             problem: record.problem.map(Problem::from),
+            streak: record.streak.map(|(begun, newest)| Streak { begun, newest }),
             acknowledgement: record.acknowledgement.map(|given| Acknowledgement {
                 author: given.author,
                 comment: given.comment,

@@ -114,6 +114,7 @@ impl World {
             timeout: Duration::from_secs(5),
             attempts_max,
             window: None,
+            lasting: None,
             period: None,
         };
         let mut site = Site::default();

@@ -163,6 +163,9 @@ pub struct Timing {
     /// Of how many last results `attempts_max` must be problems, instead of that many one after
     /// the other. It is over when fewer of them are. At most [`Timing::WINDOW_MAX`].
     pub window: Option<u32>,
+    /// How long a problem must have been seen to last before it is hard, beside its attempts;
+    /// `None`, or zero: the attempts decide alone.
+    pub lasting: Option<Duration>,
     /// The time period in which it runs; `None`: always. One that does not exist: always.
     pub period: Option<String>,
 }
@@ -176,6 +179,7 @@ impl Default for Timing {
             timeout: Duration::from_secs(30),
             attempts_max: 3,
             window: None,
+            lasting: None,
             period: None,
         }
     }
@@ -198,6 +202,7 @@ impl Timing {
             window: self
                 .window
                 .map(|window| window.clamp(self.attempts_max.max(1), Self::WINDOW_MAX)),
+            lasting: self.lasting.filter(|lasting| !lasting.is_zero()),
             period: self.period.clone(),
         }
     }

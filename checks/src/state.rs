@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) latency: Duration,
     /// The open problem.
     pub(crate) problem: Option<Problem>,
+    /// The results since the problem began, or since it is confirmed anew: none of them was fine.
+    pub(crate) streak: Option<Streak>,
     /// Who took it on.
     pub(crate) acknowledgement: Option<Acknowledgement>,
     /// The last states, for flap detection.
@@ -72,6 +74,23 @@ pub(crate) struct Over {
     pub(crate) status: Status,
     /// When it last had a value.
     pub(crate) seen: Timestamp,
+}
+
+/// Results that were not fine, one after the other without a gap in which nothing was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Streak {
+    /// When the first run ended.
+    pub(crate) begun: Timestamp,
+    /// When the newest run began.
+    pub(crate) newest: Timestamp,
+}
+
+impl Streak {
+    /// Returns how long it was not fine for certain: from the end of the first run to the beginning
+    /// of the newest.
+    pub(crate) fn lasted(&self) -> Duration {
+        self.newest.since(self.begun)
+    }
 }
 
 /// A problem, from its first result that was not OK to its end.
@@ -130,6 +149,7 @@ impl State {
             heard: None,
             latency: Duration::ZERO,
             problem: None,
+            streak: None,
             acknowledgement: None,
             history: History::default(),
             is_flapping: false,

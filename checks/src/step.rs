@@ -1,10 +1,12 @@
 //! The state machine: what a result makes of a state. Pure; `STATES.md` is its table.
 
+use std::time::Duration;
+
 use noroshi_model::{ChangeKind, CheckResult, StateType, Status, Timestamp};
 
 use crate::record::cut;
 use crate::spec::FlappingSpec;
-use crate::state::{LONG_OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX, Problem, State};
+use crate::state::{LONG_OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX, Problem, State, Streak};
 
 /// What of a spec the state machine goes by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +17,10 @@ pub(crate) struct Rules {
     pub(crate) attempts_max: u32,
     /// Of how many last results `attempts_max` must be problems; `None`: one after the other.
     pub(crate) window: Option<u32>,
+    /// How long a problem must be seen to last until it is hard, beside its attempts.
+    pub(crate) lasting: Option<Duration>,
+    /// How far results may be apart: a longer gap proves nothing of what was in it.
+    pub(crate) gap_max: Duration,
     /// Whether each confirmed problem result is logged again.
     pub(crate) is_volatile: bool,
     /// Flap detection.
@@ -37,6 +43,22 @@ impl Rules {
     fn failures(&self, state: &State) -> Option<u32> {
         let mask = u64::MAX.checked_shr(64 - self.window?).unwrap_or(0);
         Some((state.recent & mask).count_ones())
+    }
+
+    /// Goes on with a streak, or begins one: after a gap, and when the wall clock was set back.
+    fn prolonged(&self, streak: Option<Streak>, result: &CheckResult) -> Streak {
+        let (started, finished) = (result.started, result.finished);
+        let is_whole = |streak: &Streak| {
+            finished >= streak.begun && started.since(streak.newest) <= self.gap_max
+        };
+        let begun = streak.filter(is_whole).map_or(finished, |streak| streak.begun);
+        Streak { begun, newest: started }
+    }
+
+    /// Tells whether a problem has lasted as long as it must to be hard.
+    fn has_lasted(&self, state: &State) -> bool {
+        let lasted = state.streak.map_or(Duration::ZERO, |streak| streak.lasted());
+        self.lasting.is_none_or(|needed| lasted >= needed)
     }
 }
 
@@ -109,7 +131,7 @@ pub(crate) fn step(
     next.latency = result.latency;
 
     let status = seen(rules, result.status, path);
-    let mut changes = judge(rules, &mut next, status, path, now);
+    let mut changes = judge(rules, &mut next, (status, result), path, now);
     detect_flapping(rules, &mut next, &mut changes);
     (next, changes)
 }
@@ -145,11 +167,11 @@ fn seen(rules: &Rules, found: Status, path: Path) -> Status {
     }
 }
 
-/// Moves `next` on to `status` and returns what became different.
+/// Moves `next` on to the status that `result` means and returns what became different.
 fn judge(
     rules: &Rules,
     next: &mut State,
-    status: Status,
+    (status, result): (Status, &CheckResult),
     path: Path,
     now: Timestamp,
 ) -> Vec<Change> {
@@ -176,6 +198,8 @@ fn judge(
     let is_sure = path == Path::CutOff && !rules.is_host;
     let is_blocked = path != Path::Clear;
     let is_anew = !was_problem || (next.is_blocked && !is_blocked);
+    let attempt = next.attempt;
+    next.streak = Some(rules.prolonged(next.streak.filter(|_| !is_anew), result));
     if is_anew {
         let new = Problem { sequence: 0, since: now, was_confirmed: false };
         next.problem = next.problem.or(Some(new));
@@ -191,7 +215,8 @@ fn judge(
         next.attempt = failures.unwrap_or(next.attempt);
     }
     let was_hard = was_problem && !is_anew && next.state_type == StateType::Hard;
-    let is_hard = was_hard || is_sure || next.attempt >= rules.attempts_max;
+    let is_confirmed = next.attempt >= rules.attempts_max && rules.has_lasted(next);
+    let is_hard = was_hard || is_sure || is_confirmed;
     next.state_type = if is_hard { StateType::Hard } else { StateType::Soft };
     if previous != status {
         end_acknowledgement(next, false, &mut changes);
@@ -209,7 +234,10 @@ fn judge(
     };
     match kind {
         Some(kind) => log(next, kind, previous, &mut changes),
-        None if !is_hard => changes.push(Change::Attempt),
+        // While only time is waited for there is no further attempt.
+        None if !is_hard && (rules.lasting.is_none() || next.attempt != attempt) => {
+            changes.push(Change::Attempt);
+        }
         None => {}
     }
     changes
@@ -224,6 +252,7 @@ fn recover(
     changes: &mut Vec<Change>,
 ) {
     next.attempt = 1;
+    next.streak = None;
     next.held = None;
     next.state_type = StateType::Hard;
     change_status(next, status, now);

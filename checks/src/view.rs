@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use noroshi_model::{GraphHint, Perfdata, StateType, Status, Timestamp};
+use noroshi_model::{GraphHint, Lasting, Perfdata, StateType, Status, Timestamp};
 use serde::{Serialize, Serializer};
 
 /// A check, or a host's own state, at one moment.
@@ -22,6 +22,8 @@ pub struct CheckView {
     pub attempt: u32,
     /// At which attempt a problem is hard.
     pub attempts_max: u32,
+    /// How long a problem must last to be hard, and was seen to; `None` when only attempts count.
+    pub lasting: Option<Lasting>,
     /// First line of output.
     pub output: String,
     /// Further lines.

@@ -4,9 +4,12 @@
 //! from where it left off, so that a kill between the two loses nothing; `web` shows them.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::quantity::format_duration;
 use crate::{CheckId, StateType, Status, Timestamp};
 
 /// One entry of the event log.
@@ -210,6 +213,9 @@ pub struct StateChange {
     pub attempt: u32,
     /// At which attempt a problem becomes hard.
     pub attempts_max: u32,
+    /// How long it had lasted; `None` when only attempts count, and in what earlier versions wrote.
+    #[serde(default)]
+    pub lasting: Option<Lasting>,
     /// The problem, from its first soft result to its end: sequence number of its first event.
     /// The recovery carries it too.
     pub problem: u64,
@@ -233,6 +239,29 @@ pub struct StateChange {
     pub behind: Behind,
     /// What it is about.
     pub subject: Subject,
+}
+
+/// How long a problem must last to be hard (`for`), and how long it was seen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lasting {
+    /// From the end of the first run that found it to the beginning of the newest, in milliseconds;
+    /// 0 while there is no problem. A gap in which nothing was measured begins it anew.
+    pub seen_ms: u64,
+    /// How long it must be, in milliseconds.
+    pub needed_ms: u64,
+}
+
+impl fmt::Display for Lasting {
+    /// Writes `bad for 2 min of 5 min` while it has not lasted long enough, then `bad for 6 min`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |millis| format_duration(Duration::from_millis(millis));
+        write!(f, "bad for {}", text(self.seen_ms))?;
+        if self.seen_ms < self.needed_ms {
+            write!(f, " of {}", text(self.needed_ms))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// How many hosts and checks are reached through something or depend on it.

@@ -32,7 +32,7 @@ pub mod time;
 pub use chain::chain;
 pub use check::{CheckId, CheckResult, Origin, Perfdata, Range, Unit};
 pub use event::{
-    Behind, ChangeKind, Event, EventBody, EventError, GraphHint, StateChange, Subject,
+    Behind, ChangeKind, Event, EventBody, EventError, GraphHint, Lasting, StateChange, Subject,
 };
 pub use graph::{GraphLine, GraphTemplate, LineStyle};
 pub use label::{LabelError, Labels, LabelsBuilder, Matcher, MatcherOp};

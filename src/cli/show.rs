@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use noroshi_model::{Labels, Timestamp, format_duration};
+use noroshi_model::{Labels, Lasting, Timestamp, format_duration};
 use serde_json::Value;
 
 /// Columns as wide as their widest cell.
@@ -200,7 +200,13 @@ pub(super) fn absence(answer: &Value, at: Timestamp) -> String {
 
 /// Returns the present state of a host or check, as one line and its output.
 pub(super) fn state(check: &Value) -> String {
-    let kind = if check["state_type"] == "soft" { " (soft)" } else { "" };
+    let lasting = serde_json::from_value::<Lasting>(check["lasting"].clone()).ok();
+    let kind = match lasting.filter(|lasting| lasting.seen_ms > 0) {
+        Some(lasting) if check["state_type"] == "soft" => format!(" (soft, {lasting})"),
+        Some(lasting) => format!(" ({lasting})"),
+        None if check["state_type"] == "soft" => " (soft)".to_owned(),
+        None => String::new(),
+    };
     let since = match &check["since"] {
         Value::Null => String::new(),
         since => format!(" since {}", moment(since)),
@@ -281,6 +287,20 @@ mod tests {
         assert_eq!(table.to_string(), "");
         table.row(["wide cell".to_owned(), "x\ny".to_owned()]);
         assert_eq!(table.to_string(), "A          LONG\nwide cell  x y\n");
+    }
+
+    #[test]
+    fn a_state_says_how_long_its_problem_lasted() {
+        let view = |state_type: &str, seen_ms: u64| {
+            serde_json::json!({"host": "a", "check": "b", "status": "critical", "since": null,
+                "state_type": state_type, "lasting": {"seen_ms": seen_ms, "needed_ms": 300_000}})
+        };
+        let soft = "a/b is CRITICAL (soft, bad for 2 min of 5 min)\n";
+        assert_eq!(state(&view("soft", 120_000)), soft);
+        assert_eq!(state(&view("hard", 360_000)), "a/b is CRITICAL (bad for 6 min)\n");
+        let without = serde_json::json!({"host": "a", "check": null, "status": "down",
+            "state_type": "soft", "lasting": null, "since": null});
+        assert_eq!(state(&without), "a is DOWN (soft)\n");
     }
 
     #[test]

@@ -97,11 +97,13 @@ pub(super) fn check(
         keep(own.interval.is_some(), &mut to.interval, from.interval);
         keep(own.retry.is_some(), &mut to.retry_interval, from.retry_interval);
         keep(own.timeout.is_some(), &mut to.timeout, from.timeout);
-        to.attempts_max = own.attempts.map_or(from.attempts_max, Spanned::into_inner);
+        if !own.says_when_hard() {
+            to.attempts_max = from.attempts_max;
+        }
         check.notes = builtin.notes;
     }
     check.timing.window = window(faults, raw);
-    if raw.timing().attempts.is_none() && probe::is_sure_at_once(&check.probe) {
+    if !raw.timing().says_when_hard() && probe::is_sure_at_once(&check.probe) {
         check.timing.attempts_max = 1;
     }
     if let Probe::Cluster(cluster) = &mut check.probe {
@@ -164,8 +166,13 @@ pub(super) fn timing(faults: &mut Faults<'_>, own: &RawTiming, defaults: &RawTim
     };
     timing.period =
         own.period.as_ref().or(defaults.period.as_ref()).map(|period| period.get_ref().clone());
-    let attempts = own.attempts.as_ref().or(defaults.attempts.as_ref());
-    if let Some(attempts) = attempts {
+    // Who says one of them says what counts: of the other nothing comes from above.
+    let said = if own.says_when_hard() { own } else { defaults };
+    timing.lasting = said.r#for.as_ref().map(|lasts| lasts.get_ref().0);
+    if timing.lasting.is_some() {
+        timing.attempts_max = 1;
+    }
+    if let Some(attempts) = &said.attempts {
         timing.attempts_max = *attempts.get_ref();
         if timing.attempts_max == 0 {
             faults.at(
@@ -189,9 +196,10 @@ fn window(faults: &mut Faults<'_>, raw: &RawCheck) -> Option<u32> {
             return None;
         }
     };
-    if let Some(other) = raw.attempts.as_ref().or(raw.r#for.as_ref()) {
+    let attempts = raw.attempts.as_ref().map(Spanned::span);
+    if let Some(other) = attempts.or(raw.r#for.as_ref().map(Spanned::span)) {
         let what = "`fails` takes the place of `attempts` and `for`".to_owned();
-        faults.at(&other.span(), what, "remove one of them");
+        faults.at(&other, what, "remove one of them");
     }
     let max = Timing::WINDOW_MAX;
     if !(1..=max).contains(window.get_ref()) || window.get_ref() < fails.get_ref() {

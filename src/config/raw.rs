@@ -198,10 +198,19 @@ pub(crate) struct RawTiming {
     pub(crate) retry: Option<Spanned<Humane>>,
     pub(crate) timeout: Option<Spanned<Humane>>,
     pub(crate) attempts: Option<Spanned<u32>>,
+    /// How long a problem must last to be hard.
+    pub(crate) r#for: Option<Spanned<Lasts>>,
     /// The period in which checks run; always when left out.
     pub(crate) period: Option<Text>,
     /// What runs when a state changes.
     pub(crate) on_change: Option<Spanned<RawHandler>>,
+}
+
+impl RawTiming {
+    /// Tells whether it says when a problem is hard.
+    pub(crate) fn says_when_hard(&self) -> bool {
+        self.attempts.is_some() || self.r#for.is_some()
+    }
 }
 
 /// `[host.NAME]`, without its checks.
@@ -265,8 +274,8 @@ pub(crate) struct RawCheck {
     pub(crate) critical: Option<Text>,
     /// The status of a true comparison: `critical` unless said otherwise.
     pub(crate) status: Option<Text>,
-    /// How many runs in a row: the same as `attempts`, in a rule's words.
-    pub(crate) r#for: Option<Spanned<u32>>,
+    /// How long a problem must last to be hard.
+    pub(crate) r#for: Option<Spanned<Lasts>>,
     pub(crate) unit: Option<String>,
     /// Native probes: `true`, a text, or a table with all options (`probe/table.rs`).
     pub(crate) http: Said<RawHttp>,
@@ -340,11 +349,8 @@ impl RawCheck {
             interval: self.interval.clone(),
             retry: self.retry.clone(),
             timeout: self.timeout.clone(),
-            attempts: [&self.attempts, &self.r#for, &self.fails]
-                .into_iter()
-                .flatten()
-                .next()
-                .cloned(),
+            attempts: self.attempts.clone().or_else(|| self.fails.clone()),
+            r#for: self.r#for.clone(),
             period: self.period.clone(),
             on_change: self.on_change.clone(),
         }
@@ -430,6 +436,34 @@ impl<'de> Deserialize<'de> for Humane {
             }
         }
         deserializer.deserialize_str(HumaneVisitor)
+    }
+}
+
+/// How long a problem lasts: a duration, and no count of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lasts(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Lasts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LastsVisitor;
+        impl Visitor<'_> for LastsVisitor {
+            type Value = Lasts;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("how long a problem must last, such as \"5m\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Lasts, E> {
+                noroshi_model::quantity::parse_duration(text)
+                    .map(Lasts)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Lasts, E> {
+                Err(E::custom(format!(
+                    "`for` is how long a problem must last, such as \"5m\"; {count} results in a \
+                     row are attempts = {count}"
+                )))
+            }
+        }
+        deserializer.deserialize_any(LastsVisitor)
     }
 }
 

@@ -146,6 +146,20 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             "[host.a.check.c]\nexpr = \"up\"\nfails = 3\n",
             "noroshi.toml:3:9: `window` and `fails` belong together; write window = 5, fails = 3",
         ),
+        (
+            "[host.a.check.c]\nexpr = \"up\"\nfor = 3\n",
+            "noroshi.toml:3:7: `for` is how long a problem must last, such as \"5m\"; 3 results in \
+             a row are attempts = 3",
+        ),
+        (
+            "[host.a.check.c]\nexpr = \"up\"\nfor = \"long\"\n",
+            "noroshi.toml:3:7: invalid value: string \"long\", expected how long a problem must \
+             last, such as \"5m\"; correct the value",
+        ),
+        (
+            "[host.a.check.c]\nexpr = \"up\"\nfor = \"5m\"\nwindow = 5\nfails = 3\n",
+            "noroshi.toml:3:7: `fails` takes the place of `attempts` and `for`; remove one of them",
+        ),
     ];
     assert_told(&cases);
 }
@@ -267,7 +281,7 @@ fn a_folder_is_read_in_the_order_of_its_names_and_doubles_are_told() {
 #[test]
 fn a_comparison_and_thresholds_are_two_ways_to_judge() {
     let config = loaded(
-        "[host.a.check.c]\nexpr = \"x > 5\"\nstatus = \"warning\"\nfor = 2\n\
+        "[host.a.check.c]\nexpr = \"x > 5\"\nstatus = \"warning\"\nattempts = 2\n\
          [host.a.check.t]\nexpr = \"x\"\nwarning = \"> 5 until 4\"\ninterval = \"10s\"\n",
     );
     let site = config.site(&[], true);
@@ -285,6 +299,47 @@ fn a_comparison_and_thresholds_are_two_ways_to_judge() {
     // What is left out follows the interval: a retry is never slower, a run never longer.
     let timing = &find("t").timing;
     assert!(timing.retry_interval <= timing.interval && timing.timeout <= timing.interval);
+}
+
+#[test]
+fn who_says_when_a_problem_is_hard_takes_nothing_of_it_from_elsewhere() {
+    let config = loaded(
+        "[defaults]\nattempts = 4\n\
+         [template.check.slow]\nfor = \"10m\"\nattempts = 5\n\
+         [host.a]\ngroups = [\"web\"]\nalive = { tcp = \"22\", for = \"2m\" }\n\
+         [host.a.check.defaults]\nexpr = \"x\"\n\
+         [host.a.check.lasting]\nexpr = \"x\"\nfor = \"5m\"\n\
+         [host.a.check.both]\nexpr = \"x\"\nfor = \"5m\"\nattempts = 2\n\
+         [host.a.check.template]\nexpr = \"x\"\nuse = \"slow\"\n\
+         [host.a.check.own]\nexpr = \"x\"\nuse = \"slow\"\nattempts = 2\n\
+         [host.a.check.window]\nexpr = \"x\"\nuse = \"slow\"\nwindow = 5\nfails = 3\n\
+         [host.a.check.memory]\nwarning = \"> 80\"\nfor = \"3m\"\n\
+         [check.group]\ngroups = [\"web\"]\nexpr = \"x\"\nfor = \"1h\"\n\
+         [check.pings]\nhosts = [\"*\"]\nping = true\nfor = \"30s\"\n",
+    );
+    let site = config.site(&[], true);
+    let seconds = |timing: &noroshi_checks::Timing| timing.lasting.map(|lasting| lasting.as_secs());
+    for (name, want) in [
+        ("defaults", (4, None)),
+        ("lasting", (1, Some(300))),
+        ("both", (2, Some(300))),
+        ("template", (5, Some(600))),
+        ("own", (2, None)),
+        ("window", (3, None)),
+        ("memory", (1, Some(180))),
+        ("group", (1, Some(3600))),
+        ("pings", (1, Some(30))),
+    ] {
+        let id = CheckId::check("a", name);
+        let timing = &site.checks.checks.iter().find(|spec| spec.id == id).unwrap().timing;
+        assert_eq!((timing.attempts_max, seconds(timing)), want, "{name}");
+    }
+    let host = &site.checks.hosts.iter().find(|host| host.name == "a").unwrap().timing;
+    assert_eq!((host.attempts_max, seconds(host)), (1, Some(120)));
+    let config = loaded("[defaults]\nfor = \"5m\"\n[host.a.check.c]\nexpr = \"x\"\n");
+    let site = config.site(&[], true);
+    let of_host = |spec: &&noroshi_checks::CheckSpec| &*spec.id.host == "a";
+    assert_eq!(seconds(&site.checks.checks.iter().find(of_host).unwrap().timing), Some(300));
 }
 
 #[test]

@@ -185,6 +185,8 @@ fn status_line(change: &StateChange, letter: &Letter) -> String {
     }
     if change.status.is_problem() && change.attempts_max > 1 {
         line = format!("{line} (attempt {} of {})", change.attempt, change.attempts_max);
+    } else if let Some(lasting) = change.lasting.filter(|_| change.status.is_problem()) {
+        line = format!("{line} ({lasting})");
     }
     line
 }

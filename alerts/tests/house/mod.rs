@@ -154,6 +154,7 @@ pub fn change(kind: ChangeKind, status: Status, problem: u64) -> StateChange {
         state_type: StateType::Hard,
         attempt: 3,
         attempts_max: 3,
+        lasting: None,
         problem,
         since: START - Duration::from_secs(200),
         output: if status.is_problem() {

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use noroshi_model::time::millis;
-use noroshi_model::{CheckId, Timestamp};
+use noroshi_model::{CheckId, Lasting, Timestamp};
 
 use crate::macros::{names_asked, speak_of_states};
 use crate::probe::{Judged, Probe};
@@ -15,6 +15,11 @@ use crate::step::Rules;
 
 /// How long those who report need at most to find the server again after it was away.
 const REPORTERS_RETURN: Duration = Duration::from_mins(5);
+/// How many intervals results may be apart so that a problem is taken to last between them: a run
+/// may take an interval, and the next one then begins two intervals after it.
+const GAP_INTERVALS: u32 = 3;
+/// The least such gap: a busy machine is late by seconds, not by intervals of 100 ms.
+const GAP_MIN: Duration = Duration::from_secs(10);
 
 /// One host's own check, or one check on a host.
 pub(crate) struct Entry {
@@ -55,6 +60,8 @@ impl Entry {
             is_host: id.is_host(),
             attempts_max: timing.attempts_max,
             window: timing.window,
+            lasting: timing.lasting,
+            gap_max: gap_max(probe.as_ref(), &timing),
             is_volatile,
             flapping,
         };
@@ -122,9 +129,56 @@ impl Entry {
             }
             _ if self.state.is_being_confirmed() => {
                 let due = self.state.started.map_or(steady, Timestamp::as_millis);
-                Some((due + millis(self.timing.retry_interval)).max(steady))
+                Some(self.retry_due(due, (wall, steady)))
             }
             _ => Some(schedule::slot_after(self.phase, interval, steady)),
         }
     }
+
+    /// Returns when a problem that is being confirmed is looked at again whose last run was due at
+    /// `due`: after the retry interval, or when it will have lasted long enough, if that is before.
+    pub(super) fn retry_due(&self, due: i64, (now, steady): (Timestamp, i64)) -> i64 {
+        let retry = due + millis(self.timing.retry_interval);
+        let end =
+            self.lasts_until().map_or(retry, |end| steady + end.as_millis() - now.as_millis());
+        retry.min(end).max(steady)
+    }
+
+    /// Returns when a passive check is looked at that is not heard of: it is stale then, or its
+    /// silence, which it was found to be a problem of, has lasted long enough.
+    pub(super) fn silence_due(&self, now: Timestamp, steady: i64) -> Option<i64> {
+        let freshness = self.probe.as_deref()?.freshness()?;
+        let heard = self.state.heard.map_or(Duration::ZERO, |heard| now.since(heard));
+        let rest = freshness.saturating_sub(heard);
+        let due = steady + millis(if rest.is_zero() { freshness } else { rest });
+        let is_silent = |end: &Timestamp| self.state.heard.is_none_or(|at| at + freshness <= *end);
+        let end = self.lasts_until().filter(is_silent);
+        let end = end.map_or(due, |end| steady + end.as_millis() - now.as_millis());
+        Some(due.min(end).max(steady))
+    }
+
+    /// Returns when a problem will have lasted long enough; `None` when that is not waited for.
+    fn lasts_until(&self) -> Option<Timestamp> {
+        let streak = self.state.streak.filter(|_| self.state.is_being_confirmed())?;
+        let needed = self.rules.lasting?;
+        (streak.lasted() < needed).then(|| streak.begun + needed)
+    }
+
+    /// Tells how long its problem was seen to last; `None` when that decides nothing.
+    pub(crate) fn lasting(&self) -> Option<Lasting> {
+        let needed_ms = millis(self.rules.lasting?).unsigned_abs();
+        let streak = self.state.streak;
+        let seen_ms = streak.map_or(0, |streak| millis(streak.lasted()).unsigned_abs());
+        Some(Lasting { seen_ms, needed_ms })
+    }
+}
+
+/// Returns how far results may be apart so that a problem is taken to last between them.
+fn gap_max(probe: Option<&Probe>, timing: &Timing) -> Duration {
+    let interval = match probe {
+        Some(Probe::Passive(passive)) => passive.freshness,
+        _ => None,
+    };
+    let interval = interval.unwrap_or(timing.interval.max(timing.retry_interval));
+    interval.saturating_mul(GAP_INTERVALS).max(GAP_MIN)
 }

@@ -268,6 +268,7 @@ impl Board {
             state_type: change.state_type,
             attempt: change.attempt,
             attempts_max: entry.rules.attempts_max,
+            lasting: entry.lasting(),
             problem: problem.sequence,
             since: problem.since,
             output: record::cut(&state.output, EVENT_TEXT_BYTES_MAX).to_owned(),

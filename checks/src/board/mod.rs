@@ -417,16 +417,10 @@ impl Board {
         let due = due.unwrap_or(steady);
         entry.due = match entry.probe.as_deref() {
             None => None,
-            Some(probe) if !probe.is_active() => {
-                let heard = entry.state.heard.map_or(Duration::ZERO, |heard| wall.since(heard));
-                probe.freshness().map(|span| {
-                    let rest = span.saturating_sub(heard);
-                    steady + millis(if rest.is_zero() { span } else { rest })
-                })
-            }
+            Some(probe) if !probe.is_active() => entry.silence_due(wall, steady),
             Some(_) if entry.wants_rerun => Some(steady),
             Some(_) if entry.state.is_being_confirmed() => {
-                Some((due + millis(entry.timing.retry_interval)).max(steady))
+                Some(entry.retry_due(due, (wall, steady)))
             }
             Some(_) => {
                 let interval = millis(entry.timing.interval);

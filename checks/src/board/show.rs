@@ -139,6 +139,7 @@ impl Board {
             state_type: state.state_type,
             attempt: state.attempt,
             attempts_max: entry.rules.attempts_max,
+            lasting: entry.lasting(),
             output: state.output.clone(),
             long_output: state.long_output.clone(),
             perfdata: state.perfdata.clone(),

@@ -5,6 +5,7 @@
 mod away;
 mod cluster;
 mod depends;
+mod lasting;
 mod reload;
 
 use std::sync::Arc;

@@ -49,6 +49,10 @@ pub(super) struct Model {
     /// How often each thing was asked about, so that the day proves something.
     asked: [usize; 4],
     flapped: BTreeSet<CheckId>,
+    /// When the monitor was last started.
+    pub(super) started: i64,
+    /// How many problems were told that had to last.
+    lasted: usize,
 }
 
 impl Model {
@@ -64,6 +68,8 @@ impl Model {
             newest: 0,
             asked: [0; 4],
             flapped: BTreeSet::new(),
+            started: 0,
+            lasted: 0,
         }
     }
 
@@ -100,6 +106,7 @@ impl Model {
             ChangeKind::HardProblem if change.blocked_by.is_empty() => {
                 let is_cause = world.was_broken(id, time - CAUSE_MS);
                 assert!(is_cause, "{}: {id} is told, and is not broken: {change:?}", self.at());
+                self.judge_lasting(world.thing(id), time);
                 self.told.insert(id.clone());
             }
             ChangeKind::HardRecovery => drop(self.told.remove(id)),
@@ -124,6 +131,20 @@ impl Model {
                 (planned.began, planned.end) = (true, at + duration);
             }
         }
+    }
+
+    /// Nothing that must last is told before it did. What happened while the monitor was off, or
+    /// while its clock was set, nobody can know.
+    fn judge_lasting(&mut self, thing: &Thing, time: i64) {
+        let Some(must_last) = thing.must_last else { return };
+        let disturbed = self.clock_set.into_iter().chain([self.started]).max().unwrap_or(0);
+        if time - disturbed <= must_last + SETTLE_MS {
+            return;
+        }
+        // The longest retry and the time of a run.
+        let lasted = time - thing.silent_since(time, 70_000);
+        assert!(lasted >= must_last, "{}: {} is told after {lasted} ms", self.at(), thing.id);
+        self.lasted += 1;
     }
 
     /// Plans a downtime of something that is well.
@@ -279,6 +300,7 @@ impl Model {
         for thing in world.things.iter().filter(|thing| thing.is_flapper()) {
             assert!(self.flapped.contains(&thing.id), "{}: {} never flapped", self.at(), thing.id);
         }
+        assert!(self.lasted >= 5, "{}: only {} lasted", self.at(), self.lasted);
         assert!(self.asked.iter().all(|asked| *asked > 1_000), "{}: {:?}", self.at(), self.asked);
     }
 }

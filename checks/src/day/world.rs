@@ -14,6 +14,9 @@ const SERVERS: usize = 189;
 const FLAPPERS: usize = 60;
 /// Hosts that have maintenance each night: every so many.
 const MAINTAINED: usize = 20;
+/// Which things have a problem only when it lasts: every so many. How long, in milliseconds: of a
+/// check, of a host.
+const LASTING: (usize, i64, i64) = (7, 4 * 60_000, 90_000);
 
 /// One host or check.
 pub(super) struct Thing {
@@ -25,6 +28,8 @@ pub(super) struct Thing {
     /// It, and everything above it.
     above: Vec<usize>,
     is_flapper: bool,
+    /// How long a problem of it must last, in milliseconds.
+    pub(super) must_last: Option<i64>,
     /// Broken by itself, until this moment.
     broken_until: Option<i64>,
     /// When it last was or ceased to be broken by itself.
@@ -69,6 +74,9 @@ impl World {
         }
         for (index, thing) in world.things.iter_mut().enumerate() {
             thing.is_flapper = !thing.id.is_host() && index % FLAPPERS == 0;
+            let (every, of_check, of_host) = LASTING;
+            let lasts = if thing.id.is_host() { of_host } else { of_check };
+            thing.must_last = (index % every == 3 && !thing.is_flapper).then_some(lasts);
         }
         world
     }
@@ -88,6 +96,7 @@ impl World {
             needs,
             above,
             is_flapper: false,
+            must_last: None,
             broken_until: None,
             broken_at: None,
             answers: true,
@@ -106,12 +115,12 @@ impl World {
                 let mut host = HostSpec::new(&thing.id.host, "192.0.2.1");
                 host.parents = hosts.collect();
                 host.probe = Some(probe());
-                host.timing = timing(120, 20, 2);
+                host.timing = thing.timing(120, 20, 2);
                 host.maintenance = (index % MAINTAINED == 11).then(|| "night".to_owned());
                 site.hosts.push(host);
             } else {
                 let mut check = CheckSpec::new(thing.id.clone(), probe());
-                check.timing = timing(300, 60, 3);
+                check.timing = thing.timing(300, 60, 3);
                 check.depends = thing.needs[1..].iter().map(name).collect();
                 site.checks.push(check);
             }
@@ -206,6 +215,10 @@ impl World {
         self.get(id).changes.iter().filter(|at| **at >= since).count()
     }
 
+    pub(super) fn thing(&self, id: &CheckId) -> &Thing {
+        self.get(id)
+    }
+
     pub(super) fn answers(&self, id: &CheckId) -> bool {
         self.get(id).answers
     }
@@ -247,6 +260,32 @@ impl World {
 }
 
 impl Thing {
+    fn timing(&self, interval: u64, retry: u64, attempts_max: u32) -> Timing {
+        Timing {
+            interval: Duration::from_secs(interval),
+            retry_interval: Duration::from_secs(retry),
+            timeout: Duration::from_secs(10),
+            attempts_max: if self.must_last.is_some() { 1 } else { attempts_max },
+            lasting: self.must_last.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+            ..Timing::default()
+        }
+    }
+
+    /// Returns since when it does not answer; what answered for less than `blink_ms` between may have
+    /// been seen by nobody.
+    pub(super) fn silent_since(&self, time: i64, blink_ms: i64) -> i64 {
+        let mut since = if self.answers { time } else { self.changed };
+        // Before each failure it answered from the change before that one on.
+        let mut earlier = self.changes.iter().rev().skip(usize::from(!self.answers));
+        while let (Some(mended), Some(failed)) = (earlier.next(), earlier.next()) {
+            if since - mended > blink_ms {
+                break;
+            }
+            since = *failed;
+        }
+        since
+    }
+
     pub(super) fn is_broken(&self) -> bool {
         self.broken_until.is_some()
     }
@@ -267,14 +306,4 @@ impl Thing {
 /// A probe that is never run: the model answers for it.
 fn probe() -> Probe {
     Probe::Plugin(PluginProbe { argv: vec!["/bin/true".to_owned()], ..PluginProbe::default() })
-}
-
-fn timing(interval: u64, retry: u64, attempts_max: u32) -> Timing {
-    Timing {
-        interval: Duration::from_secs(interval),
-        retry_interval: Duration::from_secs(retry),
-        timeout: Duration::from_secs(10),
-        attempts_max,
-        ..Timing::default()
-    }
 }

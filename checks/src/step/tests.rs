@@ -33,6 +33,8 @@ fn rules(text: &str) -> Rules {
         is_host: kind == "host",
         attempts_max: attempts.parse().unwrap(),
         window: None,
+        lasting: None,
+        gap_max: Duration::from_mins(3),
         is_volatile: kind == "volatile",
         flapping: FlappingSpec { is_enabled: false, ..FlappingSpec::default() },
     }
@@ -174,6 +176,67 @@ fn every_window_of_the_tables_is_judged_so() {
     assert!(rows >= 5, "only {rows} rows were found");
 }
 
+/// Reads `x@60b`: what was found, when and how it was reached.
+fn timed(text: &str) -> (CheckResult, Path) {
+    let (letter, at) = text.split_once('@').unwrap();
+    let (at, path) = match (at.strip_suffix('b'), at.strip_suffix('c')) {
+        (Some(at), _) => (at, Path::Behind),
+        (_, Some(at)) => (at, Path::CutOff),
+        _ => (at, Path::Clear),
+    };
+    let status = match letter {
+        "x" => Status::Critical,
+        "w" => Status::Warning,
+        "u" => Status::Unknown,
+        _ => Status::Ok,
+    };
+    (result(status, Timestamp::from_secs(at.parse().unwrap())), path)
+}
+
+#[test]
+fn every_duration_of_the_tables_is_judged_so() {
+    let mut rows = 0;
+    for line in TABLES.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [rule, results, states, told] = cells[..] else { continue };
+        let Some((rule, seconds)) = rule.split_once("for ") else { continue };
+        let mut rules = rules(if rule.is_empty() { "1" } else { rule.trim() });
+        rules.lasting = Some(Duration::from_secs(seconds.parse().unwrap()));
+        let mut now = State::pending();
+        let (mut shown, mut changes) = (Vec::new(), Vec::new());
+        for text in results.split(' ') {
+            let (found, path) = timed(text);
+            let at = found.finished;
+            let (next, new) = step(&rules, &now, &found, path, at);
+            shown.push(written(&next).replace("critical ", "").replace(" confirmed", ""));
+            changes.extend(new);
+            now = next;
+        }
+        assert_eq!(shown.join(", "), states, "{line}");
+        assert_eq!(logged(&changes), told, "{line}");
+        rows += 1;
+    }
+    assert!(rows >= 20, "only {rows} rows were found");
+}
+
+#[test]
+fn a_run_that_takes_long_proves_nothing_of_its_own_time() {
+    // Two runs of 50 s that end in nothing: 10 s are seen, from the end of one to the next.
+    let mut rules = rules("1");
+    let mut now = State::pending();
+    for (needed, want) in [(11, StateType::Soft), (10, StateType::Hard)] {
+        rules.lasting = Some(Duration::from_secs(needed));
+        now = State::pending();
+        for begun in [0, 60] {
+            let mut found = result(Status::Critical, Timestamp::from_secs(begun));
+            found.finished = found.started + Duration::from_secs(50);
+            now = step(&rules, &now, &found, Path::Clear, found.finished).0;
+        }
+        assert_eq!(now.state_type, want, "{needed}");
+    }
+    assert_eq!(now.streak.unwrap().lasted(), Duration::from_secs(10));
+}
+
 #[test]
 fn a_problem_keeps_its_number_and_its_beginning_to_its_recovery() {
     let rules = rules("2");
@@ -258,23 +321,42 @@ proptest! {
         is_host: bool,
         is_volatile: bool,
         has_window: bool,
-        turns in prop::collection::vec((0_u8..4, 0_u8..3), 1..60),
+        lasting in prop::option::of(1_u64..100),
+        turns in prop::collection::vec((0_u8..4, 0_u8..3, 0_i64..40), 1..60),
     ) {
         let flapping = FlappingSpec::default();
         let window = has_window.then_some(max + 2);
-        let rules = Rules { is_host, attempts_max: max, window, is_volatile, flapping };
+        let lasting = lasting.filter(|_| !has_window).map(Duration::from_secs);
+        let gap_max = Duration::from_secs(30);
+        let rules = Rules {
+            is_host, attempts_max: max, window, lasting, gap_max, is_volatile, flapping,
+        };
         let mut now = State::pending();
         let mut is_told = false;
-        for (code, path) in turns {
+        // The naive judge of a duration: the results that were not fine, without a gap.
+        let (mut bad, mut second) = (Vec::<i64>::new(), 0);
+        for (code, path, pause) in turns {
+            second += pause;
+            let at = Timestamp::from_secs(second);
             let path = [Path::Clear, Path::Behind, Path::CutOff][usize::from(path)];
             let status = [Status::Ok, Status::Warning, Status::Critical, Status::Unknown];
-            let found = result(status[usize::from(code)], NOW);
-            let (next, changes) = step(&rules, &now, &found, path, NOW);
+            let found = result(status[usize::from(code)], at);
+            let (next, changes) = step(&rules, &now, &found, path, at);
+            let is_anew = !now.is_problem() || (now.is_blocked && path == Path::Clear);
+            if is_anew || bad.last().is_some_and(|last| second - last > 30) {
+                bad.clear();
+            }
+            bad.push(second);
+            let has_lasted = lasting.is_none_or(|needed| second - bad[0] >= needed.as_secs() as i64);
+            let was_hard = now.is_problem() && !is_anew && now.state_type == StateType::Hard;
+            let is_sure = was_hard || (path == Path::CutOff && !is_host);
+            prop_assert!(!next.is_problem() || is_sure || has_lasted
+                || next.state_type == StateType::Soft);
             prop_assert_eq!(next.is_problem(), next.problem.is_some());
             prop_assert!((1..=max).contains(&next.attempt));
             prop_assert!(next.is_problem() || next.attempt == 1);
             let is_soft = next.state_type == StateType::Soft;
-            prop_assert!(!is_soft || next.attempt < max);
+            prop_assert!(!is_soft || next.attempt < max || !has_lasted);
             prop_assert!(next.status.is_some_and(|status| status.is_host() == is_host));
             for change in changes {
                 let Change::State(step) = change else { continue };

@@ -92,7 +92,7 @@ fn of_two_templates_the_first_counts_and_another_way_to_look_takes_no_options_al
     let (_, checks) = host_of(
         "[host.a.check.first]\nuse = [\"page\", \"slow\"]\nattempts = 2\n\
          [host.a.check.same_way]\nuse = \"page\"\nhttp = \"http://b/\"\n\
-         [host.a.check.other_way]\nuse = [\"page\", \"slow\"]\ntcp = \"80\"\nfor = 4\n",
+         [host.a.check.other_way]\nuse = [\"page\", \"slow\"]\ntcp = \"80\"\nattempts = 4\n",
         "a",
     );
     assert_eq!(

@@ -147,7 +147,7 @@ fn rule(check: &CheckView, has_alerts: bool) -> Rule {
         state: state(check),
         name: title(check),
         query: check.expr.clone().unwrap_or_default(),
-        duration: 0.0,
+        duration: check.lasting.map_or(0.0, |lasting| lasting.needed_ms as f64 / 1e3),
         keep_firing_for: 0.0,
         labels: check.labels.clone(),
         annotations: annotations(check),

@@ -70,6 +70,8 @@ export interface CheckView extends CheckId {
   state_type: StateType;
   attempt: number;
   attempts_max: number;
+  /** How long its problem was seen to last, of how long it must to be hard; `null`: only attempts count. */
+  lasting: { seen_ms: number; needed_ms: number } | null;
   output: string;
   long_output: string;
   perfdata: Perfdata[];
@@ -247,6 +249,7 @@ export interface StateChange {
   state_type: StateType;
   attempt: number;
   attempts_max: number;
+  lasting?: CheckView["lasting"];
   problem: number;
   since: number;
   output: string;

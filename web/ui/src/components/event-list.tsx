@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import type { Event, EventBody, StateChange } from "../api/types";
 import { formatMoment } from "../format/moment";
+import { formatLasting } from "../format/quantity";
 import { checkPath, hostPath } from "../router";
 import { nameOf, toneOf } from "../status";
 import { Icon, type IconName } from "./icon";
@@ -27,7 +28,7 @@ interface Told {
 export function tell(body: EventBody): Told {
   switch (body.type) {
     case "state": {
-      const note = body.kind === "soft_problem" ? `attempt ${body.attempt}/${body.attempts_max}` : KINDS[body.kind];
+      const note = body.kind !== "soft_problem" ? KINDS[body.kind] : body.lasting ? formatLasting(body.lasting) : `attempt ${body.attempt}/${body.attempts_max}`;
       return { icon: toneOf(body.status), tone: toneOf(body.status), title: nameOf(body.status) + (note ? `, ${note}` : ""), text: body.output };
     }
     case "acknowledged":

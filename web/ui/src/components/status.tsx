@@ -1,7 +1,7 @@
 /** How a status looks: colour, shape and word together. */
 
 import type { CheckView, Status } from "../api/types";
-import { formatSince } from "../format/quantity";
+import { formatLasting, formatSince } from "../format/quantity";
 import { formatExact, formatMoment } from "../format/moment";
 import { now } from "../state/clock";
 import { nameOf, toneOf } from "../status";
@@ -24,6 +24,12 @@ export function StatusText({ status, isBadge = false }: { status: Status; isBadg
   );
 }
 
+/** How near a problem is to being hard: its attempts, and how long it lasted when that counts. */
+export function progress({ attempt, attempts_max, lasting }: Pick<CheckView, "attempt" | "attempts_max" | "lasting">): string {
+  const attempts = !lasting || attempts_max > 1 ? `${attempt}/${attempts_max}` : "";
+  return [attempts, lasting ? formatLasting(lasting) : ""].filter(Boolean).join(", ");
+}
+
 /** What else there is to know about a state, in small marks. */
 export function Marks({ check }: { check: CheckView }) {
   const { acknowledgement: ack } = check;
@@ -31,7 +37,7 @@ export function Marks({ check }: { check: CheckView }) {
     <>
       {check.state_type === "soft" && check.status !== "ok" && check.status !== "up" && check.status !== "pending" && (
         <span class="mark" data-testid="mark-soft" title="Not yet confirmed: nobody was told">
-          <Icon name="soft" size={12} /> soft {check.attempt}/{check.attempts_max}
+          <Icon name="soft" size={12} /> soft {progress(check)}
         </span>
       )}
       {check.is_acknowledged && (

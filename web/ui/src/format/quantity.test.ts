@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAge, formatDuration, formatSince, formatValue } from "./quantity";
+import { formatAge, formatDuration, formatLasting, formatSince, formatValue } from "./quantity";
 
 test("values are written as the server writes them", () => {
   const cases: [number, string, string][] = [
@@ -62,4 +62,9 @@ test("durations are written by their two largest parts", () => {
   ];
   for (const [ms, text] of cases) expect(formatDuration(ms), String(ms)).toBe(text);
   expect([formatSince(1590), formatAge(200_000)]).toEqual(["1 s", "3 min"]);
+});
+
+test("a problem says how long it lasted, and of how long while it must last longer", () => {
+  expect(formatLasting({ seen_ms: 120_000, needed_ms: 300_000 })).toBe("bad for 2 min of 5 min");
+  expect(formatLasting({ seen_ms: 300_000, needed_ms: 300_000 })).toBe("bad for 5 min");
 });

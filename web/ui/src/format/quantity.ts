@@ -137,6 +137,17 @@ export function formatDuration(ms: number): string {
   return rest > 0 ? `${text} ${rest} ${smallerSymbol}` : text;
 }
 
+/** How long a problem must last to be hard, and was seen to. */
+export interface Lasting {
+  seen_ms: number;
+  needed_ms: number;
+}
+
+/** Writes how long a problem lasted, of how long it must to be hard: `bad for 2 min of 5 min`. */
+export function formatLasting({ seen_ms, needed_ms }: Lasting): string {
+  return `bad for ${formatDuration(seen_ms)}${seen_ms < needed_ms ? ` of ${formatDuration(needed_ms)}` : ""}`;
+}
+
 /** Writes how long ago something was: whole seconds, so that it ticks evenly. */
 export const formatSince = (ms: number): string => formatDuration(Math.floor(ms / 1000) * 1000);
 

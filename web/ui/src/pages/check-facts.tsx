@@ -4,7 +4,7 @@ import { cancelDowntime } from "../api/client";
 import type { CheckView, Downtime } from "../api/types";
 import { Moment, Since } from "../components/status";
 import { formatMoment } from "../format/moment";
-import { formatAge, formatDuration } from "../format/quantity";
+import { formatAge, formatDuration, formatLasting } from "../format/quantity";
 import { now } from "../state/clock";
 import { canAct } from "../state/session";
 import { attempt } from "../state/toast";
@@ -21,6 +21,11 @@ export function CheckFacts({ check }: { check: CheckView }) {
         <Fact name="Attempt">
           {check.attempt} of {check.attempts_max}, {check.state_type}
         </Fact>
+        {check.lasting && (
+          <Fact name="Lasting">
+            <span data-testid="lasting">{check.lasting.seen_ms > 0 || check.state_type === "soft" ? formatLasting(check.lasting) : `hard when bad for ${formatDuration(check.lasting.needed_ms)}`}</span>
+          </Fact>
+        )}
         <Fact name="Last run">
           <Moment at={check.last_check} />
           {check.run_time_ms !== null && check.last_check !== null && <span class="muted"> took {check.run_time_ms < 1 ? "less than 1 ms" : formatDuration(check.run_time_ms)}</span>}

@@ -6,7 +6,7 @@ import { pauseAfter } from "./stream";
 
 function view(host: string, check: string | null, status: Status, more: Partial<CheckView> = {}): CheckView {
   return {
-    host, check, status, state_type: "hard", attempt: 1, attempts_max: 1, output: "", long_output: "", perfdata: [], since: 0, last_check: 0, next_check: 0, run_time_ms: 0, latency_ms: 0, problem: null,
+    host, check, status, state_type: "hard", attempt: 1, attempts_max: 1, lasting: null, output: "", long_output: "", perfdata: [], since: 0, last_check: 0, next_check: 0, run_time_ms: 0, latency_ms: 0, problem: null,
     is_acknowledged: false, acknowledgement: null, is_in_downtime: false, downtimes: [], is_flapping: false, flapping_percent: 0, is_quiet: false, blocked_by: [], kind: "plugin", expr: null, argv: null, interval_ms: 1000,
     notes: "", notes_url: "", graphs: [], comments: [], ...more,
   };
