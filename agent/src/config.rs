@@ -223,6 +223,9 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
     }
 }
 
+/// How results of looks are named, which the server asks for: no plug-in may take its place.
+const RESERVED: &str = "noroshi:";
+
 /// Fills in defaults of `[check.NAME]` and checks bounds.
 pub(crate) fn plugins(
     raw: BTreeMap<String, RawPlugin>,
@@ -239,6 +242,10 @@ pub(crate) fn plugins(
         let timeout = raw.timeout.unwrap_or(PLUGIN_TIMEOUT.min(interval));
         let is_odd = name.trim() != name || name.is_empty() || name.contains(char::is_control);
         check(is_odd || name.len() > PLUGIN_NAME_BYTES_MAX, "this cannot be the name of a check");
+        check(
+            name.starts_with(RESERVED),
+            "names that begin with `noroshi:` are the server's own; choose another",
+        );
         check(
             raw.command.first().is_none_or(String::is_empty),
             "command is a list of program and arguments, such as [\"check_raid\", \"-v\"]",
@@ -305,6 +312,10 @@ mod tests {
         assert_eq!([found[0].retry, found[0].timeout].map(|d| d.as_secs()), [10, 10]);
         let text = "[check.' x']\ncommand = []\ninterval = '10ms'\ntimeout = '1s'";
         assert_eq!(read(text).1.len(), 4, "{:?}", read(text).1);
+        let (_, problems) = read("[check.'noroshi:raid']\ncommand = ['x']");
+        let told = "[check.noroshi:raid]: names that begin with `noroshi:` are the server's own; \
+                    choose another";
+        assert_eq!(problems, [told]);
         let error = parse("f", "[check.x]\ncommand = 'check_raid -v'").unwrap_err().to_string();
         assert!(error.starts_with("f:2:11: invalid type: string"), "{error}");
     }

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult};
-use crate::availability::{self, Availability};
-use crate::board::{Applied, Board, all_to_wall, to_wall};
+use crate::availability::{self, Availability, AvailabilityOf, AvailabilityReport, Turn, What};
+use crate::board::{Applied, Board, Gathered, all_to_wall, to_wall};
 use crate::handed::HandedIn;
 use crate::log;
 use crate::plugin::Plugins;
@@ -34,6 +34,9 @@ const UPDATES_MAX: usize = 4096;
 
 /// How many requests for runs by agents wait; the oldest go, and whoever wants one asks again.
 const ASKED_MAX: usize = 1024;
+
+/// How many events of an availability are read at once.
+const EVENTS_AT_ONCE: usize = 1000;
 
 /// How many samples one expression may load: a thousand series over a day at 10 s and more.
 const SAMPLES_MAX: usize = 10_000_000;
@@ -224,25 +227,46 @@ impl Checks {
         start: Timestamp,
         end: Timestamp,
     ) -> Option<Availability> {
+        let report = self.availability_of_all(std::slice::from_ref(id), start, end);
+        report.rows.into_iter().next().map(|(_, times)| times)
+    }
+
+    /// Returns whose availability is asked for, by name; at most one more than `limit`.
+    pub fn chosen(&self, of: &AvailabilityOf, limit: usize) -> Vec<CheckId> {
+        self.board.lock().chosen(of, limit)
+    }
+
+    /// Adds up how long each of several was in which state from `start` to `end`, and how long any
+    /// or all of them were not fine.
+    ///
+    /// Who is not known is left out. A moment to come counts as now. Blocking: it reads the events
+    /// of all of them once, a thousand at a time.
+    pub fn availability_of_all(
+        &self,
+        ids: &[CheckId],
+        start: Timestamp,
+        end: Timestamp,
+    ) -> AvailabilityReport {
         let now = self.now();
-        let (current, known, mut sequences) = {
-            let board = self.board.lock();
-            let entry = board.entries.get(id)?;
-            // Nothing is known of what was never looked at.
-            let is_seen = entry.state.finished.is_some() || entry.probe.is_none();
-            let known = entry.state.first.max(board.log.begins());
-            let mut sequences = board.log.all_of(id);
-            if !id.is_host() {
-                sequences.extend(board.log.all_of(&CheckId::host(&id.host)));
+        let gathered = self.board.lock().gather(ids, now);
+        let mut turns = Vec::new();
+        for sequences in gathered.sequences.chunks(EVENTS_AT_ONCE) {
+            for event in log::read(&*self.deps.records, sequences) {
+                let slot = gathered.slot_of.get(&event.id);
+                if let (Some(slot), Some(what)) = (slot, What::of(&event.body)) {
+                    turns.push(Turn { at: event.at, slot: *slot, what });
+                }
             }
-            (entry.state.status.filter(|_| is_seen), known, sequences)
-        };
-        sequences.sort_unstable();
-        let mut events = log::read(&*self.deps.records, &sequences);
-        // Of its host only the downtimes concern a check.
-        events.retain(|event| event.id == *id || event.body.is_of_downtime());
+        }
         let span = (start, end.min(now).max(start));
-        Some(availability::add_up(&events, current, known, span))
+        let Gathered { ids, subjects, slots, gaps, .. } = gathered;
+        let (times, [together, without_downtime]) =
+            availability::add_up(&subjects, &slots, &turns, &gaps, span);
+        AvailabilityReport {
+            rows: ids.into_iter().zip(times).collect(),
+            together,
+            together_without_downtime: without_downtime,
+        }
     }
 
     /// Tells the number of the newest committed event, now and whenever there is a newer one.

@@ -94,6 +94,7 @@ pub mod plugin;
 mod probe;
 mod record;
 mod run;
+mod runs;
 mod samples;
 mod schedule;
 #[cfg(test)]
@@ -106,14 +107,14 @@ mod view;
 mod writer;
 
 pub use action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult, TEXT_BYTES_MAX};
-pub use availability::Availability;
+pub use availability::{Availability, AvailabilityOf, AvailabilityReport, Together};
 pub use board::Applied;
 pub use checks::{Checks, Deps};
 pub use command::{Command, CommandError, Which, serve_commands};
 pub use graphs::graphs;
 pub use handed::{
-    Complaint, Fate, HandedIn, NscaMethod, NscaSpec, ResultFilesSpec, Road, serve_nsca,
-    serve_result_files,
+    Complaint, Fate, HandedIn, Network, NetworkError, NscaMethod, NscaSpec, ResultFilesSpec, Road,
+    serve_nsca, serve_result_files,
 };
 pub use macros::{is_macro, read_by_shell};
 pub use period::PeriodSpec;

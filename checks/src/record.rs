@@ -429,23 +429,23 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-fn mark_key(kind: u8, number: u64) -> Vec<u8> {
+pub(crate) fn mark_key(kind: u8, number: u64) -> Vec<u8> {
     let mut key = vec![kind];
     key.extend_from_slice(&number.to_be_bytes());
     key
 }
 
-fn mark_number(key: &[u8]) -> Option<u64> {
+pub(crate) fn mark_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
 }
 
-fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
     let mut value = vec![VERSION];
     serde_json::to_writer(&mut value, record).expect("records hold only maps with text keys");
     value
 }
 
-fn decode<T: DeserializeOwned>(value: &[u8], what: &str) -> Option<T> {
+pub(crate) fn decode<T: DeserializeOwned>(value: &[u8], what: &str) -> Option<T> {
     let json = value.strip_prefix(&[VERSION]);
     let record = json.and_then(|json| serde_json::from_slice(json).ok());
     if record.is_none() {

@@ -263,6 +263,8 @@ impl Writer {
             let (is_all, batch) = {
                 let mut board = self.board.lock();
                 let is_all = board.write_dirty(FLUSH_MAX);
+                let board = &mut *board;
+                board.runs.beat(&mut board.out.batch, self.deps.clock.now());
                 (is_all, std::mem::take(&mut board.out.batch))
             };
             if !self.commit(batch, is_final).await || is_all {

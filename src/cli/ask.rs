@@ -52,8 +52,20 @@ pub(super) struct WhyArgs {
 /// `noroshi availability`.
 #[derive(Args, Debug)]
 pub(super) struct AvailabilityArgs {
-    /// `HOST` or `HOST/CHECK`
-    target: String,
+    /// `HOST` or `HOST/CHECK`; without it a report of all hosts
+    target: Option<String>,
+    /// A report of the hosts of this group
+    #[arg(long, conflicts_with = "target")]
+    group: Option<String>,
+    /// A report of what has these labels, such as '{site="tokyo"}'
+    #[arg(long = "match", value_name = "LABELS", conflicts_with = "target")]
+    matching: Option<String>,
+    /// Report the checks of this name in the place of the hosts themselves
+    #[arg(long, value_name = "NAME", conflicts_with = "target")]
+    check: Option<String>,
+    /// Print the report as comma-separated values
+    #[arg(long, conflicts_with_all = ["target", "json"])]
+    csv: bool,
     /// How far back, such as 30d
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30d")]
     since: Duration,
@@ -261,10 +273,11 @@ const MOMENTS_USUAL: f64 = 60.0;
 
 /// Prints how long a host or check was in which confirmed state.
 pub(super) fn availability(args: &AvailabilityArgs) -> anyhow::Result<ExitCode> {
-    let id = CheckId::parse(&args.target);
     let client = Client::new(&args.server)?;
     let now = client.read("/api/v1/overview")?["now"].as_i64().unwrap_or_default();
     let start = now - i64::try_from(args.since.as_millis()).unwrap_or(now);
+    let Some(target) = &args.target else { return availability_report(args, &client, start) };
+    let id = CheckId::parse(target);
     let mut path = format!("/api/v1/availability?host={}&start={start}", encode(&id.host));
     if let Some(check) = &id.check {
         path += &format!("&check={}", encode(check));
@@ -274,6 +287,32 @@ pub(super) fn availability(args: &AvailabilityArgs) -> anyhow::Result<ExitCode> 
         return show::json(&answer);
     }
     print!("{}", show::availability(&answer));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the availability of many: a line each, and of all together.
+fn availability_report(
+    args: &AvailabilityArgs,
+    client: &Client,
+    start: i64,
+) -> anyhow::Result<ExitCode> {
+    let mut asked = format!("start={start}");
+    for (name, value) in [("group", &args.group), ("match", &args.matching), ("check", &args.check)]
+    {
+        if let Some(value) = value {
+            asked += &format!("&{name}={}", encode(value));
+        }
+    }
+    if args.csv {
+        let csv = client.fetch(&format!("/api/v1/availability/report.csv?{asked}"))?;
+        show::piece(String::from_utf8_lossy(&csv));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answer = client.read(&format!("/api/v1/availability/report?{asked}"))?;
+    if args.json {
+        return show::json(&answer);
+    }
+    show::piece(show::availability_report(&answer));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -203,7 +203,8 @@ pub(super) fn state(check: &Value) -> String {
     let lasting = serde_json::from_value::<Lasting>(check["lasting"].clone()).ok();
     let kind = match lasting.filter(|lasting| lasting.seen_ms > 0) {
         Some(lasting) if check["state_type"] == "soft" => format!(" (soft, {lasting})"),
-        Some(lasting) => format!(" ({lasting})"),
+        // It may be hard before its time: its host is down.
+        Some(lasting) => format!(" ({})", Lasting { needed_ms: 0, ..lasting }),
         None if check["state_type"] == "soft" => " (soft)".to_owned(),
         None => String::new(),
     };
@@ -239,20 +240,15 @@ pub(super) fn traces(answer: &Value) -> String {
 
 /// Returns how long something was in which state: the shares that were fine, then a line a state.
 pub(super) fn availability(answer: &Value) -> String {
-    let percent = |value: &Value| {
-        value.as_f64().map_or("unknown".to_owned(), |ratio| format!("{:.3} %", ratio * 100.0))
-    };
-    let duration = |value: &Value| {
-        format_duration(std::time::Duration::from_millis(value.as_u64().unwrap_or(0)))
-    };
     let mut table = Table::new(["STATE", "TIME", "IN DOWNTIME"]);
     for (state, time) in answer["status_ms"].as_object().into_iter().flatten() {
         let planned = &answer["downtime_ms"][state];
         table.row([state.to_uppercase(), duration(time), duration(planned)]);
     }
-    if answer["unmonitored_ms"].as_u64().is_some_and(|ms| ms > 0) {
-        let unknown = duration(&answer["unmonitored_ms"]);
-        table.row(["NOT KNOWN".to_owned(), unknown, String::new()]);
+    for (field, name) in [("unmonitored_ms", "NOT KNOWN"), ("monitor_off_ms", "MONITOR OFF")] {
+        if answer[field].as_u64().is_some_and(|ms| ms > 0) {
+            table.row([name.to_owned(), duration(&answer[field]), String::new()]);
+        }
     }
     let mut text = format!(
         "from {} to {}\nfine: {}, downtimes left out: {}\n",
@@ -265,6 +261,58 @@ pub(super) fn availability(answer: &Value) -> String {
         text += &format!("nothing is known before {}\n", moment(&answer["known_since"]));
     }
     text + &table.to_string()
+}
+
+/// Returns the availability of many: a line each, the worst first, and of all together.
+pub(super) fn availability_report(answer: &Value) -> String {
+    let mut rows: Vec<&Value> = answer["rows"].as_array().into_iter().flatten().collect();
+    if rows.is_empty() {
+        return "nothing is there by that group, label or name\n".to_owned();
+    }
+    let ratio = |row: &Value| row["ratio"].as_f64().unwrap_or(2.0);
+    rows.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+    let mut table = Table::new(["WHAT", "FINE", "DOWNTIMES OUT", "NOT FINE", "NOT KNOWN", "OFF"]);
+    for row in &rows {
+        let bad: u64 = row["status_ms"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(status, _)| !matches!(status.as_str(), "up" | "ok"))
+            .filter_map(|(_, time)| time.as_u64())
+            .sum();
+        table.row([
+            name(row),
+            percent(&row["ratio"]),
+            percent(&row["ratio_without_downtime"]),
+            duration(&bad.into()),
+            duration(&row["unmonitored_ms"]),
+            duration(&row["monitor_off_ms"]),
+        ]);
+    }
+    let mut text = format!(
+        "from {} to {}\n{} in all; in the mean fine: {}, downtimes left out: {}\n",
+        moment(&answer["start"]),
+        moment(&answer["end"]),
+        rows.len(),
+        percent(&answer["mean"]),
+        percent(&answer["mean_without_downtime"]),
+    );
+    let (all, planned) = (&answer["together"], &answer["together_without_downtime"]);
+    for (what, field) in [("any not fine", "any_down_ms"), ("all not fine", "all_down_ms")] {
+        let (time, without) = (duration(&all[field]), duration(&planned[field]));
+        text += &format!("{what}: {time}, downtimes left out: {without}\n");
+    }
+    text + &table.to_string()
+}
+
+/// Writes a share, 0 to 1, as per cent; null is not known.
+fn percent(value: &Value) -> String {
+    value.as_f64().map_or("unknown".to_owned(), |ratio| format!("{:.3} %", ratio * 100.0))
+}
+
+/// Writes milliseconds as a duration.
+fn duration(value: &Value) -> String {
+    format_duration(std::time::Duration::from_millis(value.as_u64().unwrap_or(0)))
 }
 
 /// Returns the stages of a decision, a line each.

@@ -282,7 +282,7 @@ pub(super) fn probe(
         return nrpe(faults, raw);
     }
     if let Some(plugin) = &raw.agent {
-        return Some(plugins::probe(plugin.get_ref()));
+        return plugins::probe(faults, plugin);
     }
     probe::native(faults, raw)
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use noroshi_checks::{NscaMethod, NscaSpec, ResultFilesSpec, Secret};
+use noroshi_checks::{Network, NetworkError, NscaMethod, NscaSpec, ResultFilesSpec, Secret};
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
@@ -32,6 +32,8 @@ pub(crate) struct RawNsca {
     password_file: Option<Text>,
     /// How old a packet may be.
     age_max: Option<Spanned<Humane>>,
+    /// Networks whose senders are heard.
+    allow: Option<Vec<Text>>,
 }
 
 /// `[result_files]`: Nagios' check result files.
@@ -148,7 +150,36 @@ fn nsca(faults: &mut Faults<'_>, spanned: &Spanned<RawNsca>) -> Option<NscaSpec>
         let what = "a packet is at most 1 s to 15 min old".to_owned();
         faults.at(&age.span(), what, "write a time in between; 30 s is usual");
     }
-    Some(NscaSpec { listen, method, password: Secret::new(&password), age_max })
+    if raw.allow.as_ref().is_some_and(Vec::is_empty) {
+        let what = "an empty `allow` lets nobody send".to_owned();
+        faults.at(&span, what, "name the networks of the senders, or remove `allow`");
+    }
+    let allow = allow(faults, raw.allow.as_deref(), method);
+    Some(NscaSpec { listen, method, password: Secret::new(&password), age_max, allow })
+}
+
+/// Reads the networks that may send. Without encryption that is this machine unless it is said:
+/// there is nothing else that tells a sender from a stranger.
+fn allow(faults: &mut Faults<'_>, said: Option<&[Text]>, method: NscaMethod) -> Vec<Network> {
+    let Some(said) = said else {
+        let is_open = method == NscaMethod::None;
+        return if is_open { Network::LOOPBACK.to_vec() } else { Vec::new() };
+    };
+    let mut networks = Vec::new();
+    for text in said {
+        match text.get_ref().parse::<Network>() {
+            Ok(network) => networks.push(network),
+            Err(error) => {
+                let what = format!("{:?} is no network: {error}", text.get_ref());
+                let advice = match error {
+                    NetworkError::BitsAfter { bits, first } => format!("write \"{first}/{bits}\""),
+                    _ => "write networks such as \"10.0.0.0/8\" or \"2001:db8::/32\"".to_owned(),
+                };
+                faults.at(&text.span(), what, &advice);
+            }
+        }
+    }
+    networks
 }
 
 #[cfg(test)]
@@ -178,10 +209,16 @@ mod tests {
             method: NscaMethod::TripleDes,
             password: Secret::new("sesame"),
             age_max: Duration::from_secs(30),
+            allow: Vec::new(),
         };
         assert_eq!(usual, expected);
         let open = spec("[nsca]\nencryption = \"none\"\nlisten = \"[::1]:5668\"\n");
         assert_eq!(open.method, NscaMethod::None);
+        assert_eq!(open.allow, Network::LOOPBACK, "without a password this machine alone");
+        let some =
+            spec("[nsca]\nencryption = \"none\"\nallow = [\"10.0.0.0/8\", \"2001:db8::/32\"]\n");
+        let shown: Vec<String> = some.allow.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "2001:db8::/32"]);
 
         let cases = [
             ("", "[nsca] does not say how senders encrypt"),
@@ -200,6 +237,18 @@ mod tests {
             (
                 "encryption = \"3des\"\npassword = \"x\"\nlisten = \"5667\"",
                 "\"5667\" is no address to listen on",
+            ),
+            (
+                "encryption = \"xor\"\npassword = \"x\"\nallow = [\"10.1.0.0/8\"]",
+                "\"10.1.0.0/8\" is no network: bits after the first 8 are set; the network is 10",
+            ),
+            (
+                "encryption = \"xor\"\npassword = \"x\"\nallow = [\"office\"]",
+                "\"office\" is no network: it is no address such as 192.0.2.7 and no network",
+            ),
+            (
+                "encryption = \"xor\"\npassword = \"x\"\nallow = []",
+                "an empty `allow` lets nobody send",
             ),
         ];
         for (text, expected) in cases {

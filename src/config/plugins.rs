@@ -7,6 +7,8 @@ use std::time::Duration;
 use noroshi_checks::{AgentProbe, CheckSpec, Probe, Timing};
 use noroshi_model::CheckId;
 
+use super::check::Faults;
+use super::raw::Text;
 use super::site::RegisteredHost;
 
 /// After so many intervals without a result a check is unknown: two may be lost on the way.
@@ -15,9 +17,16 @@ const INTERVALS: u32 = 3;
 const FRESHNESS_MIN: Duration = Duration::from_mins(2);
 
 /// Makes the probe of `agent = "..."`. How old a result may be is known with the agent's interval.
-pub(super) fn probe(plugin: &str) -> Probe {
-    let freshness = freshness(Timing::default().interval);
-    Probe::Agent(AgentProbe { plugin: plugin.to_owned(), freshness, look: None })
+pub(super) fn probe(faults: &mut Faults<'_>, plugin: &Text) -> Option<Probe> {
+    if plugin.get_ref().starts_with(LOOK) {
+        let what = format!("{:?} cannot be a plug-in: `{LOOK}` is reserved", plugin.get_ref());
+        let advice = "write process, port or file for a look, or the name of a plug-in in the \
+                      agent's config";
+        faults.at(&plugin.span(), what, advice);
+        return None;
+    }
+    let (plugin, freshness) = (plugin.get_ref().clone(), freshness(Timing::default().interval));
+    Some(Probe::Agent(AgentProbe { plugin, freshness, look: None }))
 }
 
 /// How results of looks are named, before the name of the check: no plug-in is named so.
@@ -61,7 +70,8 @@ pub(super) fn tie(
         return;
     }
     for (plugin, interval) in &agent.plugins {
-        if tied.contains(plugin) || checks.contains_key(plugin) {
+        // An agent that is older than that rule, or another program, may send such a name.
+        if tied.contains(plugin) || checks.contains_key(plugin) || plugin.starts_with(LOOK) {
             continue;
         }
         let freshness = freshness(*interval);
@@ -124,6 +134,7 @@ mod tests {
         // A check of the same name that looks otherwise takes the place.
         let same = "[host.web1.check.raid]\ntcp = \"22\"\n";
         assert_eq!(by_agent(same, &has), [check("mail queue", "mail queue", 120)]);
+        assert_eq!(by_agent("", &[("noroshi:raid", 60)]), [], "the server's own names");
         let all = "[check.r]\nhosts = [\"*\"]\nagent = \"raid\"\n";
         assert_eq!(by_agent(all, &has[..1]), [check("r", "raid", 900)]);
     }

@@ -2,7 +2,7 @@
 //!
 //! `mod.rs` holds the board itself and what is applied to it; `entry.rs` one check; `cluster.rs` who
 //! is a member of what, `heartbeat.rs` calls from outside; `graph.rs` what stands behind what;
-//! `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it.
+//! `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it, `report.rs` over a time.
 //! What must become durable or be told is collected in [`Out`]; whoever changed the board drains it.
 
 mod asked;
@@ -12,6 +12,7 @@ mod graph;
 mod heartbeat;
 mod judge;
 mod mark;
+mod report;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +29,7 @@ use crate::mark::{Comment, Downtimes};
 use crate::period::Periods;
 use crate::probe::{Judged, Member, Probe};
 use crate::record::{self, StateError};
+use crate::runs::Runs;
 use crate::schedule::{self, Queue};
 use crate::spec::{HandlerSpec, HostSpec, Site, Timing};
 use crate::state::{Over, State};
@@ -35,6 +37,7 @@ use crate::state::{Over, State};
 use cluster::Clusters;
 pub(crate) use entry::Entry;
 use graph::Graph;
+pub(crate) use report::Gathered;
 pub(crate) use show::{all_to_wall, to_wall};
 
 /// How long the state of a check that is no longer configured is remembered: a line commented out
@@ -130,6 +133,8 @@ pub(crate) struct Board {
     graph: Graph,
     pub(crate) queue: Queue,
     pub(crate) log: EventLog,
+    /// When the program ran.
+    pub(crate) runs: Runs,
     pub(crate) downtimes: Downtimes,
     pub(crate) comments: BTreeMap<u64, Comment>,
     next_mark: u64,
@@ -174,6 +179,7 @@ impl Board {
             graph: Graph::default(),
             queue: Queue::default(),
             log,
+            runs: Runs::load(records)?,
             downtimes,
             comments,
             next_mark,
@@ -197,6 +203,7 @@ impl Board {
     /// Makes the site what is watched. Checks that stay keep their states and their phases.
     pub(crate) fn apply(&mut self, site: Site, now: Timestamp, steady: i64) -> Applied {
         self.note_time(now);
+        self.runs.beat(&mut self.out.batch, now);
         self.user_macros = Arc::new(site.user_macros);
         self.has_environment_macros = site.plugins.has_environment_macros;
         self.log.spec = site.history;

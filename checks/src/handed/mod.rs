@@ -4,6 +4,7 @@
 //! goes unheard must not look like one that has nothing to say.
 
 mod files;
+mod network;
 mod nsca;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use crate::action::{ActionError, PassiveResult};
 use crate::checks::Checks;
 pub use files::{ResultFilesSpec, serve_result_files};
+pub use network::{Network, NetworkError};
 pub use nsca::{NscaMethod, NscaSpec, serve_nsca};
 
 /// How many complaints are remembered: whoever sends garbage must not fill the memory.
@@ -51,6 +53,8 @@ pub enum Fate {
     TooMany,
     /// Its sender kept silent for too long.
     TooSlow,
+    /// Its sender is in none of the networks that may send.
+    NotAllowed,
 }
 
 impl Road {
@@ -69,7 +73,7 @@ impl Road {
 
 impl Fate {
     /// All fates.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Taken,
         Self::NoSuchCheck,
         Self::WrongStatus,
@@ -77,6 +81,7 @@ impl Fate {
         Self::TooOld,
         Self::TooMany,
         Self::TooSlow,
+        Self::NotAllowed,
     ];
 
     /// Returns the stable name.
@@ -89,6 +94,7 @@ impl Fate {
             Self::TooOld => "too_old",
             Self::TooMany => "too_many",
             Self::TooSlow => "too_slow",
+            Self::NotAllowed => "not_allowed",
         }
     }
 }

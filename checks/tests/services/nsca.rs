@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use noroshi_checks::{
-    CheckSpec, Checks, Deps, Fate, HostSpec, NscaMethod, NscaSpec, PassiveProbe, Probe, Road,
-    Secret, Site, serve_nsca,
+    CheckSpec, Checks, Deps, Fate, HostSpec, Network, NscaMethod, NscaSpec, PassiveProbe, Probe,
+    Road, Secret, Site, serve_nsca,
 };
 use noroshi_model::seam::{ManualClock, MemoryRecords, no_series};
 use noroshi_model::{CheckId, Status, Timestamp};
@@ -32,6 +32,10 @@ struct House {
 
 impl House {
     async fn start(method: NscaMethod) -> Self {
+        Self::start_for(method, Vec::new()).await
+    }
+
+    async fn start_for(method: NscaMethod, allow: Vec<Network>) -> Self {
         assert!(std::path::Path::new(SEND_NSCA).exists(), "apt-get install nsca-client");
         let kept = Arc::new(Kept::default());
         let clock = Arc::new(ManualClock::new(START));
@@ -57,6 +61,7 @@ impl House {
             method,
             password: Secret::new(PASSWORD),
             age_max: NscaSpec::AGE_MAX,
+            allow,
         };
         let stop = CancellationToken::new();
         let running = tokio::spawn(Arc::clone(&checks).run(stop.clone()));
@@ -244,5 +249,32 @@ async fn senders_have_bounds() {
     drop(silent);
     house.send(&config(14), "web1\tdisk\t0\tfine\n").await;
     house.wait(Fate::Taken, 201).await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn senders_outside_of_the_networks_are_sent_away_and_counted() {
+    let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let away = House::start_for(NscaMethod::Xor, networks(&["10.0.0.0/8", "::1"])).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("send_nsca.cfg");
+    std::fs::write(&path, config(1)).unwrap();
+    let port = away.address.port().to_string();
+    for _ in 0..3 {
+        let mut command = Command::new(SEND_NSCA);
+        command.args(["-H", "127.0.0.1", "-p", &port, "-to", "5", "-c"]).arg(&path);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let sent = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(!sent.status.success(), "{}", String::from_utf8_lossy(&sent.stdout));
+    }
+    away.wait(Fate::NotAllowed, 3).await;
+    assert_eq!(away.complaints(), ["127.0.0.1: not in the networks of `allow`"]);
+    assert_eq!(away.count(Fate::Taken), 0);
+    away.stop().await;
+
+    let house = House::start_for(NscaMethod::Xor, networks(&["127.0.0.0/8"])).await;
+    house.send(&config(1), "web1\tdisk\t2\tfull\x17").await;
+    house.wait(Fate::Taken, 1).await;
+    assert_eq!(house.count(Fate::NotAllowed), 0);
     house.stop().await;
 }

@@ -178,11 +178,66 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ),
         ("heartbeat = \"10ms\"", "4:13: a heartbeat has at least a second; "),
         ("tcp = 22\nping = true", "3:15: check `c` has tcp and ping at once; "),
+        (
+            "agent = \"noroshi:disk\"",
+            "4:9: \"noroshi:disk\" cannot be a plug-in: `noroshi:` is reserved; write process, port",
+        ),
     ] {
-        let faults = read(check).unwrap_err();
-        assert!(
-            faults.len() == 1 && faults[0].starts_with(expected),
-            "{check}\nexpected {expected}\nbut told  {faults:#?}"
-        );
+        assert_told(check, expected);
     }
+}
+
+/// Asserts that a check has one fault, which begins as expected.
+fn assert_told(check: &str, expected: &str) {
+    let faults = read(check).unwrap_err();
+    assert!(
+        faults.len() == 1 && faults[0].starts_with(expected),
+        "{check}\nexpected {expected}\nbut told  {faults:#?}"
+    );
+}
+
+#[test]
+fn mistakes_in_looks_at_a_host_are_told_too() {
+    for (check, expected) in [
+        ("process = 7", "4:11: invalid type: integer `7`"),
+        ("process = true", "4:11: `true` does not say what to ask; write the name of a program"),
+        ("process = false", "4:11: `false` does not say how to look; remove the line"),
+        ("process = \"\"", "4:11: an empty text does not say what to ask; write the name"),
+        ("process = { nam = \"x\" }", "4:13: unknown field `nam`; did you mean `name`?"),
+        ("process = { name = \"x\", min = \"2\" }", "4:31: invalid type: string \"2\""),
+        ("process = { name = \"x\", min = 3, max = 2 }", "4:11: `max` is below `min`; write the"),
+        (
+            "process = { name = \"x\", memory_critical = \"much\" }",
+            "4:43: \"much\" is no size; write it with its unit, such as \"2 GiB\"",
+        ),
+        ("process = {}", "4:11: "),
+        ("port = true", "4:8: `true` does not say what to ask; write a number such as 3306"),
+        ("port = \"ssh\"", "4:8: \"ssh\" is no port; write a number such as 3306, or \"53/udp\""),
+        ("port = 0", "4:8: \"0\" is no port; "),
+        ("port = \"53/sctp\"", "4:8: \"53/sctp\" is no port; "),
+        ("port = { port = 70000 }", "4:17: \"70000\" is no port; "),
+        (
+            "port = { port = 22, address = \"web1\" }",
+            "4:31: \"web1\" is no IP address; write one such as 127.0.0.1, or leave it out",
+        ),
+        ("port = { prt = 22 }", "4:10: unknown field `prt`; did you mean `port`?"),
+        ("port = { port = 22, listening = 1 }", "4:33: invalid type: integer `1`"),
+        ("file = true", "4:8: `true` does not say what to ask; write a path"),
+        ("file = 5", "4:8: "),
+        ("file = { pth = \"/x\" }", "4:10: unknown field `pth`; did you mean `path`?"),
+        ("file = { path = \"/x\", age_critical = 25 }", "4:39: invalid type: integer `25`"),
+        (
+            "file = { path = \"/x\", age_warning = \"2h\", age_critical = \"1h\" }",
+            "4:59: critical comes before warning; ",
+        ),
+        ("file = { path = \"/x\", size_max = \"big\" }", "4:35: \"big\" is no size; "),
+        ("process = \"x\"\nport = 22", "3:15: check `c` has process and port at once; give one"),
+        ("file = \"/x\"\ncommand = [\"true\"]", "3:15: check `c` has command and file at once; "),
+    ] {
+        assert_told(check, expected);
+    }
+    // On a host without an agent nobody looks; that shows as soon as it is looked at.
+    let Probe::Agent(look) = read("process = \"sshd\"").unwrap() else { panic!("no look") };
+    assert_eq!(look.plugin, "noroshi:c");
+    assert!(look.look.is_some());
 }

@@ -1,18 +1,16 @@
 //! Hosts, checks and what happened to them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use noroshi_checks::{Availability, CheckView, Counts, HostRow, HostView};
+use noroshi_checks::{CheckView, Counts, HostRow, HostView};
 use noroshi_collector::{AgentView, PollStatus};
 use noroshi_model::{CheckId, Event, GraphTemplate, Matcher, Restart, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::body::QueryOf;
 use crate::app::App;
-use crate::arguments::ArgumentError;
 use crate::configuration::HostSource;
 use crate::deps::ConfigStatus;
 use crate::error::ApiError;
@@ -24,8 +22,6 @@ const EVENTS_USUAL: usize = 100;
 const EVENTS_MAX: usize = 1000;
 /// Events that come with a check.
 const EVENTS_OF_CHECK: usize = 50;
-/// The span of an availability when none is asked for: a month.
-const AVAILABILITY_SPAN: Duration = Duration::from_hours(30 * 24);
 /// A host has few kinds of series; this is a bound, not a choice.
 const JOBS_MAX: usize = 100;
 /// Restarts that are drawn into a host's graphs: more hide the curves.
@@ -52,13 +48,6 @@ pub(super) fn routes() -> Vec<Route> {
             .takes("before", Value::Integer, "only events with a smaller sequence number")
             .takes("limit", Value::Integer, "at most this many, 1 to 1000; 100 if not given")
             .answer(Body::Json("Events")),
-        Route::get("/api/v1/availability", Access::Viewer, availability)
-            .summary("How long a host or check was in which confirmed state")
-            .needs("host", Value::Text, "the host's name")
-            .takes("check", Value::Text, "the check's name")
-            .takes("start", Value::Integer, "from when, in milliseconds since 1970; 30 days ago")
-            .takes("end", Value::Integer, "until when; now, if not given or later")
-            .answer(Body::Json("Availability")),
     ]
 }
 
@@ -258,56 +247,6 @@ async fn events(
     };
     let events = app.gate.query(read).await?;
     Ok(Json(Events { events }))
-}
-
-#[derive(Deserialize)]
-struct AvailabilityQuery {
-    host: String,
-    check: Option<String>,
-    start: Option<Timestamp>,
-    end: Option<Timestamp>,
-}
-
-#[derive(Serialize)]
-struct AvailabilityAnswer {
-    host: String,
-    check: Option<String>,
-    start: Timestamp,
-    end: Timestamp,
-    /// Share of the known time that was fine, 0 to 1; `None` when nothing is known.
-    ratio: Option<f64>,
-    /// The same, time in downtimes left out.
-    ratio_without_downtime: Option<f64>,
-    #[serde(flatten)]
-    times: Availability,
-}
-
-async fn availability(
-    State(app): State<Arc<App>>,
-    QueryOf(query): QueryOf<AvailabilityQuery>,
-) -> Result<Json<AvailabilityAnswer>, ApiError> {
-    let now = app.deps.clock.now();
-    let end = query.end.unwrap_or(now).min(now);
-    let start = query.start.unwrap_or(end - AVAILABILITY_SPAN);
-    if start > end {
-        return Err(ArgumentError::invalid("start", "it is after the end").into());
-    }
-    let worker = Arc::clone(&app);
-    let found = move || {
-        let id = Named { host: query.host, check: query.check }.id();
-        let times = worker.deps.checks.availability(&id, start, end);
-        times.map(|times| (id.clone(), times)).ok_or_else(|| no_check(&id))
-    };
-    let (id, times) = app.gate.query(found).await??;
-    Ok(Json(AvailabilityAnswer {
-        host: id.host.to_string(),
-        check: id.check.as_ref().map(ToString::to_string),
-        start,
-        end,
-        ratio: times.ratio(false),
-        ratio_without_downtime: times.ratio(true),
-        times,
-    }))
 }
 
 pub(crate) fn no_host(name: &str) -> ApiError {

@@ -188,7 +188,8 @@ async fn export(
     Ok((mime, Content::from_stream(body)).into_response())
 }
 
-fn selector(text: &str) -> Result<Vec<Matcher>, ArgumentError> {
+/// Reads matchers of labels: `{site="tokyo"}`.
+pub(super) fn selector(text: &str) -> Result<Vec<Matcher>, ArgumentError> {
     let bad = |reason: String| ArgumentError::invalid("match", reason);
     match noroshi_expr::parse(text).map_err(|error| bad(error.to_string()))? {
         Expr::Selector(selector) if selector.when == When::default() => Ok(selector.matchers),

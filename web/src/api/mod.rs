@@ -2,6 +2,7 @@
 
 mod account;
 mod actions;
+mod availability;
 mod board;
 mod body;
 mod collection;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
     [
         account::routes(),
         board::routes(),
+        availability::routes(),
         query::routes(),
         language::routes(),
         actions::routes(),

@@ -36,6 +36,10 @@ async fn every_answer_is_as_described() {
         ("/api/v1/query_range", "/api/v1/query_range?expr=node_load1".to_owned()),
         ("/api/v1/parse", "/api/v1/parse?expr=rate(".to_owned()),
         ("/api/v1/availability", format!("/api/v1/availability?{DISK}")),
+        (
+            "/api/v1/availability/report",
+            "/api/v1/availability/report?match=%7Binstance%3D%22web1%22%7D&check=disk".to_owned(),
+        ),
         ("/api/v1/why", format!("/api/v1/why?{DISK}")),
         ("/prometheus/api/v1/query", "/prometheus/api/v1/query?query=1".to_owned()),
         (

@@ -4,6 +4,7 @@ import { useSignalEffect } from "@preact/signals";
 import { Help } from "./components/keyboard";
 import { Empty } from "./components/parts";
 import { Shell } from "./components/shell";
+import { AvailabilityPage } from "./pages/availability";
 import { CheckPage } from "./pages/check";
 import { EventsPage } from "./pages/events";
 import { ExplorePage } from "./pages/explore";
@@ -19,7 +20,7 @@ import { route, type Route } from "./router";
 import { unhandled } from "./state/site";
 import { severityOf, toneOf } from "./status";
 
-const NAMES: Partial<Record<Route["page"], string>> = { problems: "Problems", hosts: "Hosts", events: "Events", notifications: "Notifications", explore: "Explore", settings: "Settings", wall: "Wall" };
+const NAMES: Partial<Record<Route["page"], string>> = { problems: "Problems", hosts: "Hosts", events: "Events", notifications: "Notifications", availability: "Availability", explore: "Explore", settings: "Settings", wall: "Wall" };
 
 /** As many icons there are with a number on them; see `vite.config.ts`. */
 const ICON_COUNT_MAX = 9;
@@ -62,6 +63,8 @@ function Page({ at }: { at: Route }) {
       return <EventsPage />;
     case "notifications":
       return <NotificationsPage />;
+    case "availability":
+      return <AvailabilityPage />;
     case "explore":
       return <ExplorePage />;
     case "settings":

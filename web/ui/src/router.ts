@@ -64,12 +64,12 @@ export const checkPath = (id: { host: string; check: string | null }): string =>
 export const changeHostPath = (host: string): string => `/change-host?host=${encode(host)}`;
 
 export type Route =
-  | { page: "overview" | "problems" | "hosts" | "events" | "notifications" | "explore" | "settings" | "wall" | "missing" }
+  | { page: "overview" | "problems" | "hosts" | "events" | "notifications" | "availability" | "explore" | "settings" | "wall" | "missing" }
   | { page: "host-form"; edited: string | null }
   | { page: "host"; host: string }
   | { page: "check"; host: string; check: string };
 
-const SIMPLE = { "/": "overview", "/problems": "problems", "/hosts": "hosts", "/events": "events", "/notifications": "notifications", "/explore": "explore", "/settings": "settings", "/wall": "wall" } as const;
+const SIMPLE = { "/": "overview", "/problems": "problems", "/hosts": "hosts", "/events": "events", "/notifications": "notifications", "/availability": "availability", "/explore": "explore", "/settings": "settings", "/wall": "wall" } as const;
 
 /** Reads an address. `/check?host=&check=` and `/host?host=` are understood for links from outside. */
 export function routeOf(pathname: string, query: URLSearchParams): Route {

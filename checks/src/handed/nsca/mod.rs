@@ -17,10 +17,10 @@ use noroshi_model::{CheckId, Origin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Fate, Road, shortened, status_of};
+use super::{Fate, Network, Road, shortened, status_of};
 use crate::action::PassiveResult;
 use crate::checks::Checks;
 use crate::command::unescape;
@@ -38,6 +38,9 @@ const BUFFER_BYTES: usize = 32 * 1024;
 /// How long the listener rests after a connection could not be accepted: no file is left, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is logged at most that senders are in no network that may send.
+const LOG_EVERY: Duration = Duration::from_mins(1);
+
 /// How results by NSCA are taken in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NscaSpec {
@@ -50,6 +53,8 @@ pub struct NscaSpec {
     /// How old a packet may be by the time that the server told its sender: a connection is of no
     /// use for longer.
     pub age_max: Duration,
+    /// Whose results are taken; empty: everybody's who has the password.
+    pub allow: Vec<Network>,
 }
 
 impl NscaSpec {
@@ -57,6 +62,33 @@ impl NscaSpec {
     pub const PORT: u16 = 5667;
     /// How old a packet may be: NSCA's own default.
     pub const AGE_MAX: Duration = Duration::from_secs(30);
+}
+
+impl NscaSpec {
+    /// Tells whether results of a sender are taken.
+    fn is_allowed(&self, peer: IpAddr) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(|network| network.holds(peer))
+    }
+}
+
+/// Those who were sent away because of where they are: logged at a bounded rate.
+#[derive(Default)]
+struct Refused {
+    /// When that was last logged, and how many there were since.
+    logged: Option<Instant>,
+    since: u64,
+}
+
+impl Refused {
+    fn note(&mut self, server: &Server, peer: IpAddr) {
+        self.since += 1;
+        if self.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            tracing::warn!(%peer, senders = self.since, "NSCA: not in the networks of `allow`");
+            (self.logged, self.since) = (Some(Instant::now()), 0);
+        }
+        let what = format!("{peer}: not in the networks of `allow`");
+        server.refuse(Fate::NotAllowed, what);
+    }
 }
 
 /// Takes results in from a listener until `stop`; then ends all connections.
@@ -68,6 +100,7 @@ pub async fn serve_nsca(
 ) {
     let server = Arc::new(Server { spec, checks });
     let mut connections = JoinSet::new();
+    let mut refused = Refused::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -83,6 +116,10 @@ pub async fn serve_nsca(
             }
         };
         let peer = peer.ip().to_canonical();
+        if !server.spec.is_allowed(peer) {
+            refused.note(&server, peer);
+            continue;
+        }
         if connections.len() >= CONNECTIONS_MAX {
             let what = format!("more than {CONNECTIONS_MAX} senders at once");
             server.refuse(Fate::TooMany, what);

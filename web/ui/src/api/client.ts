@@ -16,7 +16,7 @@ import type {
   Trace,
   User,
 } from "./types";
-import type { AddedHost, Availability, FieldFault, HostChoices, HostGets, HostTable, RefusedAgent, SuggestedParent } from "./configuration";
+import type { AddedHost, Availability, AvailabilityReport, FieldFault, HostChoices, HostGets, HostTable, RefusedAgent, SuggestedParent } from "./configuration";
 import { serverTime } from "../state/clock";
 import type { Language, MetricInfo } from "../expr/choices";
 
@@ -215,6 +215,19 @@ export const removeUser = (name: string): Promise<unknown> => request("DELETE", 
 export const signInLink = (name: string): Promise<SignInLink> => request("POST", "/api/v1/users/sign-in-link", { name });
 /** How long something was in which state in the last `span` milliseconds. */
 export const availability = (id: CheckId, span: number, signal?: AbortSignal): Promise<Availability> => read("/api/v1/availability", { ...id, start: Math.round(serverTime() - span) }, signal);
+
+export interface ReportOptions {
+  group: string;
+  match: string;
+  check: string;
+  /** How far back, in milliseconds. */
+  span: number;
+}
+
+const reportQuery = ({ span, ...of }: ReportOptions): Query => ({ ...of, start: Math.round(serverTime() - span) });
+export const availabilityReport = (of: ReportOptions, signal?: AbortSignal): Promise<AvailabilityReport> => read("/api/v1/availability/report", reportQuery(of), signal);
+/** Where the same is as comma-separated values. */
+export const availabilityCsv = (of: ReportOptions): string => `/api/v1/availability/report.csv${queryString(reportQuery(of))}`;
 
 export async function suggestedParents(host: string, signal?: AbortSignal): Promise<SuggestedParent[]> {
   return (await read<{ parents: SuggestedParent[] }>("/api/v1/suggestions/parents", { host }, signal)).parents;

@@ -15,7 +15,28 @@ export interface Availability {
   /** The part of it that was in a downtime. */
   downtime_ms: Partial<Record<Status, number>>;
   unmonitored_ms: number;
+  /** The monitor itself was off: whatever was known before, nobody looked. */
+  monitor_off_ms: number;
   known_since: number | null;
+}
+
+export type AvailabilityRow = Omit<Availability, "start" | "end">;
+
+/** How long any of several, or all of them, were not fine. */
+export interface Together {
+  known_ms: number;
+  any_down_ms: number;
+  all_down_ms: number;
+}
+
+export interface AvailabilityReport {
+  start: number;
+  end: number;
+  mean: number | null;
+  mean_without_downtime: number | null;
+  together: Together;
+  together_without_downtime: Together;
+  rows: AvailabilityRow[];
 }
 
 /** Keys and values of `[host.NAME]`. */

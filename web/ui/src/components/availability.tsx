@@ -10,8 +10,8 @@ import { nameOf, toneOf } from "../status";
 import { Failure, Segments, Skeleton } from "./parts";
 import { percent, sharesOf, type Share } from "./shares";
 
-const DAY_MS = 86_400_000;
-const SPANS = [
+export const DAY_MS = 86_400_000;
+export const SPANS = [
   { value: "1", label: "24h" },
   { value: "7", label: "7d" },
   { value: "30", label: "30d" },
@@ -19,7 +19,7 @@ const SPANS = [
   { value: "365", label: "1y" },
 ] as const;
 
-type Span = (typeof SPANS)[number]["value"];
+export type Span = (typeof SPANS)[number]["value"];
 
 export function Availability({ id }: { id: CheckId }) {
   const [span, setSpan] = useState<Span>("30");
@@ -51,8 +51,19 @@ export function Availability({ id }: { id: CheckId }) {
   );
 }
 
-const nameOfShare = (share: Share): string => (share.status === null ? "Not known" : nameOf(share.status)) + (share.isPlanned ? ", in downtime" : "");
-const classOf = (share: Share): string => (share.status === null ? "" : `tone-${toneOf(share.status)}`);
+const nameOfShare = ({ status, isPlanned }: Share): string => (status === null ? "Not known" : status === "off" ? "Monitor off" : nameOf(status)) + (isPlanned ? ", in downtime" : "");
+const classOf = ({ status }: Share): string => (status === null || status === "off" ? "" : `tone-${toneOf(status)}`);
+
+/** The time in parts, as a bar. */
+export function Bar({ shares }: { shares: Share[] }) {
+  return (
+    <div class="timeline availability-bar" role="img" aria-label={shares.map((share) => `${nameOfShare(share)} ${percent(share.of)}`).join(", ")}>
+      {shares.map((share) => (
+        <i key={nameOfShare(share)} class={classOf(share)} data-planned={share.isPlanned} data-off={share.status === "off"} style={{ left: `${share.from * 100}%`, width: `${share.of * 100}%` }} title={`${nameOfShare(share)}: ${formatSince(share.ms)}`} />
+      ))}
+    </div>
+  );
+}
 
 function Result({ answer, word, isPlannedLeftOut }: { answer: Answer; word: string; isPlannedLeftOut: boolean }) {
   const ratio = isPlannedLeftOut ? answer.ratio_without_downtime : answer.ratio;
@@ -64,15 +75,11 @@ function Result({ answer, word, isPlannedLeftOut }: { answer: Answer; word: stri
         {ratio !== null && <span class="muted"> {word}, of the known time</span>}
         {answer.known_since !== null && <span class="muted"> · known since {formatMoment(answer.known_since)}</span>}
       </p>
-      <div class="timeline availability-bar" role="img" aria-label={shares.map((share) => `${nameOfShare(share)} ${percent(share.of)}`).join(", ")}>
-        {shares.map((share) => (
-          <i key={nameOfShare(share)} class={classOf(share)} data-planned={share.isPlanned} style={{ left: `${share.from * 100}%`, width: `${share.of * 100}%` }} title={`${nameOfShare(share)}: ${formatSince(share.ms)}`} />
-        ))}
-      </div>
+      <Bar shares={shares} />
       <ul class="availability-list small">
         {shares.map((share) => (
           <li key={nameOfShare(share)} data-testid="availability-share">
-            <i class={`dot ${classOf(share)}`} data-planned={share.isPlanned} />
+            <i class={`dot ${classOf(share)}`} data-planned={share.isPlanned} data-off={share.status === "off"} />
             <span>{nameOfShare(share)}</span>
             <b>{percent(share.of)}</b>
             <span class="muted">{formatSince(share.ms)}</span>

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { percent, sharesOf } from "./shares";
 
-const times = { host: "a", check: null, start: 0, end: 100, ratio: 0.8, ratio_without_downtime: 1, status_ms: { up: 60, down: 20 }, downtime_ms: { down: 20 }, unmonitored_ms: 20, known_since: 20 };
+const times = { host: "a", check: null, start: 0, end: 100, ratio: 0.8, ratio_without_downtime: 1, status_ms: { up: 60, down: 20 }, downtime_ms: { down: 20 }, unmonitored_ms: 20, monitor_off_ms: 0, known_since: 20 };
 
 test("times become parts of the whole, downtimes apart or left out", () => {
   const all = sharesOf(times, false).map(({ status, isPlanned, from, of }) => [status, isPlanned, from, of]);
@@ -14,6 +14,11 @@ test("times become parts of the whole, downtimes apart or left out", () => {
     ["up", 0.75],
     [null, 0.25],
   ]);
+});
+
+test("the time in which the monitor was off is its own part, the last", () => {
+  const off = sharesOf({ ...times, monitor_off_ms: 100 }, false).at(-1);
+  expect([off?.status, off?.of]).toEqual(["off", 0.5]);
 });
 
 test("what is missing is not rounded away", () => {

@@ -1,11 +1,11 @@
 /** The parts of a time in each status: what an availability's bar and list show. */
 
-import type { Availability } from "../api/configuration";
+import type { AvailabilityRow } from "../api/configuration";
 import type { Status } from "../api/types";
 
 export interface Share {
-  /** `null`: nothing is known. */
-  status: Status | null;
+  /** `null`: nothing is known; `off`: nobody looked, the monitor itself was off. */
+  status: Status | "off" | null;
   isPlanned: boolean;
   ms: number;
   /** Where it begins and how wide it is, 0 to 1 of the shown time. */
@@ -17,14 +17,14 @@ export interface Share {
 const ORDER: Status[] = ["up", "ok", "warning", "unknown", "unreachable", "critical", "down"];
 
 /** Returns the parts that are not nothing; those in a downtime apart, or left out. */
-export function sharesOf(times: Availability, isPlannedLeftOut: boolean): Share[] {
+export function sharesOf(times: AvailabilityRow, isPlannedLeftOut: boolean): Share[] {
   const parts: Omit<Share, "from" | "of">[] = [];
   for (const status of ORDER) {
     const planned = times.downtime_ms[status] ?? 0;
     parts.push({ status, isPlanned: false, ms: (times.status_ms[status] ?? 0) - planned });
     if (!isPlannedLeftOut) parts.push({ status, isPlanned: true, ms: planned });
   }
-  parts.push({ status: null, isPlanned: false, ms: times.unmonitored_ms });
+  parts.push({ status: null, isPlanned: false, ms: times.unmonitored_ms }, { status: "off", isPlanned: false, ms: times.monitor_off_ms });
   const all = parts.reduce((sum, part) => sum + part.ms, 0);
   let before = 0;
   return parts

@@ -29,6 +29,7 @@ const PLACES: Place[] = [
   { to: "/hosts", name: "Hosts", icon: "hosts" },
   { to: "/events", name: "Events", icon: "events" },
   { to: "/notifications", name: "Notifications", icon: "notifications" },
+  { to: "/availability", name: "Availability", icon: "calendar" },
   { to: "/explore", name: "Explore", icon: "explore" },
 ];
 const TABS = PLACES.slice(0, 4);
@@ -67,7 +68,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <Link key={place.to} place={place} kind="nav-link" />
         ))}
         <span class="nav-space" />
-        {OTHERS.slice(2).map((place) => (
+        {OTHERS.slice(3).map((place) => (
           <Link key={place.to} place={place} kind="nav-link" />
         ))}
         {overview.value && <span class="nav-version">Noroshi {overview.value.version}</span>}

@@ -23,7 +23,7 @@ export function CheckFacts({ check }: { check: CheckView }) {
         </Fact>
         {check.lasting && (
           <Fact name="Lasting">
-            <span data-testid="lasting">{check.lasting.seen_ms > 0 || check.state_type === "soft" ? formatLasting(check.lasting) : `hard when bad for ${formatDuration(check.lasting.needed_ms)}`}</span>
+            <span data-testid="lasting">{check.state_type === "soft" ? formatLasting(check.lasting) : check.lasting.seen_ms > 0 ? `bad for ${formatDuration(check.lasting.seen_ms)}` : `hard when bad for ${formatDuration(check.lasting.needed_ms)}`}</span>
           </Fact>
         )}
         <Fact name="Last run">
