@@ -77,6 +77,15 @@ pub enum Target {
 }
 
 impl Target {
+    /// Returns where it is asked: a URL, or `HOST[:PORT]`.
+    pub fn address_mut(&mut self) -> &mut String {
+        match self {
+            Self::Apache(page) | Self::Nginx(page) => &mut page.url,
+            Self::Memcached(config) => &mut config.address,
+            Self::Prometheus { config, .. } => &mut config.url,
+        }
+    }
+
     /// Returns the poller's name.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use super::rule::Rule;
 use super::source::Place;
 use super::table::{Named, Table, lay_check_over, read, settle, take_named};
 use super::template::Templates;
-use super::{Part, depends, rule};
+use super::{Part, depends, poll, rule};
 
 /// A host of the configuration.
 #[derive(Debug)]
@@ -204,6 +204,7 @@ impl<'a> Maker<'a, '_> {
     ) -> Option<HostConfig> {
         let mut own_checks = take_named(faults, table.get_mut(), "check");
         settle(table.get_mut());
+        let polled = poll::addresses(table.get_ref());
         let raw = read::<RawHost>(faults, table)?;
         self.known.look_up_contacts(faults, &raw.contacts);
         self.known.look_up_period(faults, raw.period.as_ref());
@@ -246,6 +247,11 @@ impl<'a> Maker<'a, '_> {
             host.checks.extend(check);
         }
         host.polls = raw.poll.specs(name.get_ref());
+        // Of a template and a rule it is not known yet for which host.
+        if !self.is_trial && self.patterns.is_none() {
+            poll::check(faults, &polled, &host.spec);
+            poll::expand(&mut host.polls, &host.spec);
+        }
         Some(host)
     }
 }

@@ -32,6 +32,7 @@ mod host;
 mod people;
 mod period;
 mod plugins;
+mod poll;
 mod probe;
 mod raw;
 mod remote;

@@ -12,7 +12,6 @@ use serde_spanned::Spanned;
 use toml::de::DeTable;
 
 use super::check::Faults;
-use super::depends;
 use super::group::Pattern;
 use super::host::{Alive, HostConfig};
 use super::raw::Text;
@@ -21,6 +20,7 @@ use super::scope::{Expressions, INSTANCE, selector};
 use super::site::RegisteredHost;
 use super::source::Place;
 use super::table::{Table, read};
+use super::{depends, poll};
 
 /// The keys of a rule that are no keys of a host.
 const CHOICE: [&str; 4] = ["hosts", "match", "networks", "refuse"];
@@ -186,6 +186,11 @@ impl Rule {
         for poll in &mut host.polls {
             poll.instance.clone_from(&agent.name);
         }
+        let mut spec = host.spec.clone();
+        if spec.address.is_empty() {
+            spec.address.clone_from(&agent.address);
+        }
+        poll::expand(&mut host.polls, &spec);
         host
     }
 

@@ -60,8 +60,8 @@ export function AvailabilityPage() {
             </option>
           ))}
         </select>
-        <input class="input" aria-label="Labels" placeholder='Labels: {site="tokyo"}' value={asked.match} onInput={(event) => setAsked({ ...asked, match: event.currentTarget.value })} />
-        <input class="input" aria-label="Check" placeholder="Check (the hosts, when empty)" data-testid="availability-check" value={asked.check} onInput={(event) => setAsked({ ...asked, check: event.currentTarget.value })} />
+        <input class="input availability-input" aria-label="Labels" placeholder='Labels: {site="tokyo"}' value={asked.match} onInput={(event) => setAsked({ ...asked, match: event.currentTarget.value })} />
+        <input class="input availability-input" aria-label="Check" placeholder="Check (the hosts, when empty)" data-testid="availability-check" value={asked.check} onInput={(event) => setAsked({ ...asked, check: event.currentTarget.value })} />
         <button class="button" type="submit">
           Show
         </button>
