@@ -158,10 +158,13 @@ mod tests {
 
     #[test]
     fn the_oldest_runs_are_forgotten() {
-        let records = MemoryRecords::new();
-        for begun in 1..=RUNS_MAX as i64 + 5 {
-            run(&records, begun * 10, &[]);
-        }
-        assert_eq!(Runs::load(&records).unwrap().past.len(), RUNS_MAX);
+        let run = |begun| Run { begun: at(begun), until: at(begun) };
+        let past = (1..=RUNS_MAX as i64 + 5).map(run).collect();
+        let mut runs = Runs { past, own: None };
+        let mut batch = RecordBatch::new();
+        runs.beat(&mut batch, at(99_999));
+        // Its own record, and the removal of all that are too many with it.
+        assert_eq!((runs.past.len(), batch.changes.len()), (RUNS_MAX - 1, 1 + 6));
+        assert_eq!(runs.past[0], run(7));
     }
 }
