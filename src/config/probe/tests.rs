@@ -199,7 +199,7 @@ fn assert_told(check: &str, expected: &str) {
 #[test]
 fn mistakes_in_looks_at_a_host_are_told_too() {
     for (check, expected) in [
-        ("process = 7", "4:11: invalid type: integer `7`"),
+        ("process = [\"sshd\"]", "4:11: invalid type: sequence, "),
         ("process = true", "4:11: `true` does not say what to ask; write the name of a program"),
         ("process = false", "4:11: `false` does not say how to look; remove the line"),
         ("process = \"\"", "4:11: an empty text does not say what to ask; write the name"),
@@ -225,12 +225,12 @@ fn mistakes_in_looks_at_a_host_are_told_too() {
         ("file = true", "4:8: `true` does not say what to ask; write a path"),
         ("file = 5", "4:8: "),
         ("file = { pth = \"/x\" }", "4:10: unknown field `pth`; did you mean `path`?"),
-        ("file = { path = \"/x\", age_critical = 25 }", "4:39: invalid type: integer `25`"),
+        ("file = { path = \"/x\", age_critical = 25 }", "4:38: invalid type: integer `25`"),
         (
             "file = { path = \"/x\", age_warning = \"2h\", age_critical = \"1h\" }",
-            "4:59: critical comes before warning; ",
+            "4:58: critical comes before warning; ",
         ),
-        ("file = { path = \"/x\", size_max = \"big\" }", "4:35: \"big\" is no size; "),
+        ("file = { path = \"/x\", size_max = \"big\" }", "4:34: \"big\" is no size; "),
         ("process = \"x\"\nport = 22", "3:15: check `c` has process and port at once; give one"),
         ("file = \"/x\"\ncommand = [\"true\"]", "3:15: check `c` has command and file at once; "),
     ] {
