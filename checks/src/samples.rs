@@ -21,7 +21,7 @@ pub(crate) fn add(
     let check = result.id.check.as_deref().unwrap_or("");
     let instance = &*result.id.host;
     let mut add = |name: &str, further: &[(&str, &str)], value: f64| {
-        let own = [("__name__", name), ("instance", instance), ("check", check)];
+        let own = [("__name__", name), ("check", check), ("instance", instance)];
         let labels = Labels::new(own.iter().chain(further).copied());
         samples.push(Sample { labels, at: result.finished, value });
     };
@@ -38,9 +38,10 @@ pub(crate) fn add(
         add("noroshi_perfdata", &[("label", &item.label), ("unit", item.unit.as_str())], value);
     }
     for measure in measures {
-        let mut further = vec![("job", JOB)];
-        further.extend(measure.label);
-        add(measure.name, &further, measure.value);
+        match measure.label {
+            Some(label) => add(measure.name, &[("job", JOB), label], measure.value),
+            None => add(measure.name, &[("job", JOB)], measure.value),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ pub const NAME: &str = "__name__";
 
 /// Ends each name and each value inside [`Labels`]. Texts from outside that hold it get U+FFFD.
 const END: char = '\0';
+/// What stands in the place of it.
+const INSTEAD: char = '\u{fffd}';
 
 /// A set of labels, sorted by name: the identity of a series.
 ///
@@ -23,11 +25,45 @@ pub struct Labels(Arc<str>);
 impl Labels {
     /// Makes a set from pairs in any order; of pairs with one name the last wins.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        if pairs.iter().any(|(name, _)| name.as_ref().contains(END)) {
+            return Self::cleaned(&pairs);
+        }
+        // Of equals the first one stays first.
+        pairs.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+        let is_last = |index: usize| {
+            let name = |index: usize| pairs.get(index).map(|(name, _)| name.as_ref());
+            name(index) != name(index + 1)
+        };
+        let last = pairs.iter().enumerate().filter(|(index, _)| is_last(*index));
+        Self::pack(last.map(|(_, (name, value))| (name.as_ref(), value.as_ref())))
+    }
+
+    /// Makes a set where names have other characters, and so another order, once they are clean.
+    #[cold]
+    fn cleaned<N: AsRef<str>, V: AsRef<str>>(pairs: &[(N, V)]) -> Self {
         let mut builder = LabelsBuilder::default();
         for (name, value) in pairs {
             builder.set(name.as_ref(), value.as_ref());
         }
         builder.build()
+    }
+
+    /// Makes a set of pairs that are sorted by name, each name once.
+    fn pack<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        let pairs = pairs.filter(|(name, value)| !name.is_empty() && !value.is_empty());
+        let length = pairs.clone().map(|(n, v)| n.len() + v.len() + 2).sum();
+        let mut packed = String::with_capacity(length);
+        for text in pairs.flat_map(|(name, value)| [name, value]) {
+            let mut parts = text.split(END);
+            packed.push_str(parts.next().unwrap_or_default());
+            for part in parts {
+                packed.push(INSTEAD);
+                packed.push_str(part);
+            }
+            packed.push(END);
+        }
+        Self(Arc::from(packed))
     }
 
     /// Returns the set without labels.
@@ -42,7 +78,11 @@ impl Labels {
 
     /// Returns the metric's name; empty when there is none.
     pub fn name(&self) -> &str {
-        self.get(NAME).unwrap_or("")
+        // Hardly any other sorts before it.
+        match self.0.strip_prefix(NAME).and_then(|rest| rest.strip_prefix(END)) {
+            Some(rest) => rest.split(END).next().unwrap_or(""),
+            None => self.get(NAME).unwrap_or(""),
+        }
     }
 
     /// Walks over name and value, sorted by name.
@@ -157,13 +197,16 @@ pub struct LabelsBuilder {
 impl LabelsBuilder {
     /// Sets a label; an empty value removes it. NUL becomes U+FFFD.
     pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
-        let clean = |text: &str| text.replace(END, "\u{fffd}");
+        let clean = |text: &str| text.replace(END, INSTEAD.encode_utf8(&mut [0; 4]));
+        if name.contains(END) {
+            return self.set(&clean(name), value);
+        }
         let at = self.pairs.binary_search_by(|(n, _)| n.as_str().cmp(name));
         match (at, value.is_empty() || name.is_empty()) {
             (Ok(index), true) => drop(self.pairs.remove(index)),
             (Ok(index), false) => self.pairs[index].1 = clean(value),
             (Err(_), true) => {}
-            (Err(index), false) => self.pairs.insert(index, (clean(name), clean(value))),
+            (Err(index), false) => self.pairs.insert(index, (name.to_owned(), clean(value))),
         }
         self
     }
@@ -181,15 +224,7 @@ impl LabelsBuilder {
 
     /// Makes the set.
     pub fn build(&self) -> Labels {
-        let length = self.pairs.iter().map(|(n, v)| n.len() + v.len() + 2).sum();
-        let mut packed = String::with_capacity(length);
-        for (name, value) in &self.pairs {
-            packed.push_str(name);
-            packed.push(END);
-            packed.push_str(value);
-            packed.push(END);
-        }
-        Labels(Arc::from(packed))
+        Labels::pack(self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
 
@@ -314,6 +349,32 @@ mod tests {
         assert_eq!(a.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
         assert_eq!(a.get("c"), None);
         assert_eq!(a.len(), 2);
+        for before in ["A", "b"] {
+            assert_eq!(Labels::new([(before, "1"), (NAME, "up")]).name(), "up");
+        }
+        assert_eq!(Labels::new([("__name__x", "1")]).name(), "");
+    }
+
+    /// The builder is the plain way: one pair after the other.
+    #[test]
+    fn of_one_name_the_last_value_counts_also_the_empty_one() {
+        let cases: [&[(&str, &str)]; 5] = [
+            &[("a", "1"), ("a", "")],
+            &[("b", "1"), ("a", "2"), ("b", ""), ("b", "3"), ("a", "4")],
+            &[("", "1"), ("a", "2"), ("", "")],
+            &[("b\u{fffd}", "1"), ("c", "2"), ("a", "\0x\0\0")],
+            &[],
+        ];
+        for pairs in cases {
+            let mut builder = LabelsBuilder::default();
+            for (name, value) in pairs {
+                builder.set(name, value);
+            }
+            assert_eq!(Labels::new(pairs.iter().copied()), builder.build(), "{pairs:?}");
+        }
+        // A name is compared as it is kept.
+        let labels = Labels::new([("b\0", "1"), ("b\u{fffd}", "2"), ("ba", "3")]);
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("ba", "3"), ("b\u{fffd}", "2")]);
     }
 
     #[test]
