@@ -99,7 +99,9 @@ impl Runner {
                 (jobs, board.queue.earliest(), board.queue.waits())
             };
             for job in jobs {
-                runs.of(Class::of(&job.probe)).spawn(run_one(Arc::clone(&tools), job));
+                // Boxed, because a task is copied whole when it is begun and when it has ended.
+                let class = Class::of(&job.probe);
+                runs.of(class).spawn(Box::pin(run_one(Arc::clone(&tools), job)));
             }
             self.counters.runs_under_way.store(runs.count() as u64, Ordering::Relaxed);
             let wake = match earliest {
@@ -207,7 +209,7 @@ async fn run_one(tools: Arc<Tools>, job: Job) {
         perfdata: std::mem::take(&mut finding.perfdata),
         started,
         // Measured on the steady clock: a jump of the wall clock makes no run longer or shorter.
-        finished: started + begun.elapsed(),
+        finished: started + finding.took.unwrap_or_else(|| begun.elapsed()),
         latency: Duration::from_millis(late),
         origin,
     };

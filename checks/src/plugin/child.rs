@@ -26,6 +26,8 @@ const STDERR_BYTES_MAX: usize = 4 * 1024;
 /// How long output is read after the program has ended: a child that it left in the background may
 /// hold the pipe open for ever.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
+/// How long a program may take from letting go of its output to its end.
+const EXIT_MAX: Duration = Duration::from_millis(2);
 /// How often the end is looked for where the kernel (before Linux 5.3) has no handle of a process.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -38,8 +40,6 @@ static ENDED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 pub(super) struct Started {
     begun: Instant,
     group: Group,
-    /// Becomes readable at the end; `None` where the kernel has no such thing.
-    handle: Option<OwnedFd>,
     /// `None` once they were given away to be followed.
     pipes: Option<(ChildStdout, ChildStderr)>,
     /// Set when it was seen to end while somebody else holds its pipes.
@@ -55,10 +55,7 @@ impl Started {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.process_group(0).spawn()?;
         let pipes = child.stdout.take().zip(child.stderr.take());
-        let group = Group::of(child);
-        // An old kernel has none, and a sandbox may forbid it.
-        let handle = group.id.and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
-        Ok(Self { begun, group, handle, pipes, status: None })
+        Ok(Self { begun, group: Group::of(child), pipes, status: None })
     }
 
     /// Waits for the end in this thread; `None` when it has not come within the span, or when
@@ -66,12 +63,17 @@ impl Started {
     ///
     /// The output is read at the end only: a pipe holds as much as is kept of it.
     pub(super) fn ended_within(&mut self, span: Duration, buffer: &mut Vec<u8>) -> Option<Ran> {
-        let timeout = Timespec::try_from(span).ok()?;
-        let mut end = [PollFd::new(self.handle.as_ref()?, PollFlags::IN)];
-        if poll(&mut end, Some(&timeout)) != Ok(1) {
-            return None;
-        }
-        let status = self.group.try_wait().ok()??;
+        // Nearly the last thing that a program does is to let go of what it wrote to. To wait for that
+        // needs no handle.
+        let (_, err) = self.pipes.as_ref()?;
+        wait_for(PollFd::new(err, PollFlags::empty()), span)?;
+        let status = match self.group.try_wait().ok()? {
+            Some(status) => status,
+            None => {
+                wait_for(PollFd::new(&self.group.handle()?, PollFlags::IN), EXIT_MAX)?;
+                self.group.try_wait().ok()??
+            }
+        };
         self.status = Some(status);
         let (out, err) = self.pipes.as_mut()?;
         let mut ends = [PollFd::new(out, PollFlags::IN), PollFd::new(err, PollFlags::IN)];
@@ -122,7 +124,7 @@ impl<'a> Following<'a> {
             reason = "its successor is unsafe to call; an OwnedFd keeps the promise"
         )]
         let watch = |handle: OwnedFd| AsyncFd::with_interest(handle, Interest::READABLE);
-        let end = started.handle.take().and_then(|handle| watch(handle).ok());
+        let end = started.group.handle().and_then(|handle| watch(handle).ok());
         Self { started, end }
     }
 
@@ -213,6 +215,11 @@ impl Group {
         Self { id, child: Some(child) }
     }
 
+    /// Returns what becomes readable at the end. An old kernel has none, and a sandbox may forbid it.
+    fn handle(&self) -> Option<OwnedFd> {
+        pidfd_open(self.id?, PidfdFlags::empty()).ok()
+    }
+
     fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {
         let Some(child) = &mut self.child else { return Err(ErrorKind::NotFound.into()) };
         let status = child.try_wait()?;
@@ -241,6 +248,12 @@ impl Drop for Group {
 /// Waits for those that were ended and have come to their end.
 fn reap() {
     ENDED.lock().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+}
+
+/// Waits for something to happen to a file; `None` when nothing did within the span.
+fn wait_for(file: PollFd<'_>, span: Duration) -> Option<()> {
+    let timeout = Timespec::try_from(span).ok()?;
+    (poll(&mut [file], Some(&timeout)) == Ok(1)).then_some(())
 }
 
 fn exit_of(status: ExitStatus) -> Exit {

@@ -106,7 +106,7 @@ pub(super) fn start(
     let Some((program, arguments)) = argv.split_first().filter(|(p, _)| !p.is_empty()) else {
         return Err(refused(Exit::NotFound("(no command line)".to_owned())));
     };
-    let path = resolve(program).ok_or_else(|| refused(Exit::NotFound(program.clone())))?;
+    let path = locate(program).ok_or_else(|| refused(Exit::NotFound(program.clone())))?;
     let mut command = Command::new(&path);
     command.args(arguments).env_clear().env("PATH", PATH).env(LOCALE.0, LOCALE.1).envs(env);
     Started::start(&mut command, begun).map_err(|error| Refusal {
@@ -119,8 +119,13 @@ pub(super) fn start(
 ///
 /// A name with a slash is taken as it is, from the root or from the working folder.
 pub fn resolve(program: &str) -> Option<PathBuf> {
+    locate(program).filter(|path| path.exists())
+}
+
+/// Returns where a program is; of one that is named by a path only its start tells whether it is.
+fn locate(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
-        return std::path::absolute(program).ok().filter(|path| path.exists());
+        return std::path::absolute(program).ok();
     }
     let is_program = |path: &Path| {
         path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)

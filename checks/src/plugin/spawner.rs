@@ -7,7 +7,8 @@
 //!
 //! One thread reads requests. Eight start programs, each one after the other, and wait for a moment
 //! for the end: so no more plug-ins are young than the machine has use for, and most of them cost
-//! one wake-up. What takes longer is followed by the main thread, any number of them.
+//! one wake-up. What takes longer is followed by the main thread, any number of them. Another thread
+//! writes answers, those that come soon after each other together.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -37,6 +38,9 @@ const YOUNG: Duration = Duration::from_millis(10);
 const STACK_BYTES: usize = 256 * 1024;
 /// How many programs wait to be followed; starters wait when there are more.
 const SLOW_MAX: usize = 64;
+/// How long the first answer waits for others: each write wakes the server, which lets results
+/// gather for twice as long before it judges them. How long a run took is told from its own end.
+const ANSWERS_TOGETHER: Duration = Duration::from_millis(5);
 /// How much is read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -69,8 +73,10 @@ pub fn serve_spawner() -> io::Result<()> {
         // The main thread waits for this as long as it lives.
         drop(ended.send(outcome));
     })?;
+    let answering = Arc::clone(&desk);
+    let answerer = thread_named("answer".to_owned(), move || answering.write_answers())?;
     let outcome = runtime.block_on(follow_each(&desk, to_follow, end));
-    for thread in starters.into_iter().chain([reader]) {
+    for thread in starters.into_iter().chain([answerer, reader]) {
         if thread.join().is_err() {
             return Err(io::Error::other("a thread panicked"));
         }
@@ -100,7 +106,14 @@ struct Slow {
     time_limit: Duration,
 }
 
-/// Where a run is that is not yet answered.
+/// A run that is not yet answered.
+struct Run {
+    /// When it was asked for.
+    asked: Instant,
+    stage: Stage,
+}
+
+/// Where it is.
 enum Stage {
     Waiting,
     Young,
@@ -112,26 +125,28 @@ struct Desk {
     work: Mutex<Work>,
     wanted: Condvar,
     answers: Mutex<Answers>,
+    answered: Condvar,
     line: UnixStream,
 }
 
 #[derive(Default)]
 struct Work {
     waiting: VecDeque<Job>,
-    stages: HashMap<u64, Stage>,
+    runs: HashMap<u64, Run>,
     is_over: bool,
 }
 
-/// Answers that are not yet written; whoever writes also writes what others add meanwhile.
+/// Answers that are not yet written.
 #[derive(Default)]
 struct Answers {
     bytes: Vec<u8>,
-    is_being_written: bool,
+    is_over: bool,
 }
 
 impl Desk {
     fn new(line: UnixStream) -> Self {
-        Self { work: Mutex::default(), wanted: Condvar::new(), answers: Mutex::default(), line }
+        let (work, answers) = (Mutex::default(), Mutex::default());
+        Self { work, wanted: Condvar::new(), answers, answered: Condvar::new(), line }
     }
 
     /// Takes requests until the line ends.
@@ -158,14 +173,15 @@ impl Desk {
         let mut work = self.work.lock();
         match request {
             Request::Run { id, argv, env, time_limit } => {
-                work.stages.insert(id, Stage::Waiting);
+                work.runs.insert(id, Run { asked: Instant::now(), stage: Stage::Waiting });
                 work.waiting.push_back(Job { id, argv, env, time_limit });
                 drop(work);
                 self.wanted.notify_one();
             }
             Request::Cancel { id } => {
                 // What waits or is young is seen not to be wanted any longer by its starter.
-                if let Some(Stage::Followed(handle)) = work.stages.remove(&id) {
+                let cancelled = work.runs.remove(&id).map(|run| run.stage);
+                if let Some(Stage::Followed(handle)) = cancelled {
                     handle.abort();
                 }
             }
@@ -176,6 +192,8 @@ impl Desk {
     fn close(&self) {
         self.work.lock().is_over = true;
         self.wanted.notify_all();
+        self.answers.lock().is_over = true;
+        self.answered.notify_all();
     }
 
     /// Waits for a run to be made; `None` at the end.
@@ -187,8 +205,8 @@ impl Desk {
             }
             match work.waiting.pop_front() {
                 Some(job) => {
-                    let Some(stage) = work.stages.get_mut(&job.id) else { continue };
-                    *stage = Stage::Young;
+                    let Some(run) = work.runs.get_mut(&job.id) else { continue };
+                    run.stage = Stage::Young;
                     return Some(job);
                 }
                 None => self.wanted.wait(&mut work),
@@ -196,25 +214,39 @@ impl Desk {
         }
     }
 
-    /// Answers a run that is still wanted.
-    fn answer(&self, id: u64, ran: &Ran) {
-        if self.work.lock().stages.remove(&id).is_none() {
-            return;
-        }
+    /// Answers a run that is still wanted. How long it took is told from when it was asked for.
+    fn answer(&self, id: u64, mut ran: Ran) {
+        let Some(run) = self.work.lock().runs.remove(&id) else { return };
+        ran.run_time = run.asked.elapsed();
         let mut answers = self.answers.lock();
+        let is_first = answers.bytes.is_empty();
         // It is far shorter than a frame may be: output is cut.
-        frame::put_answer(&mut answers.bytes, id, ran).unwrap_or_default();
-        if answers.is_being_written {
-            return;
+        frame::put_answer(&mut answers.bytes, id, &ran).unwrap_or_default();
+        drop(answers);
+        if is_first {
+            self.answered.notify_one();
         }
-        answers.is_being_written = true;
-        while !answers.bytes.is_empty() {
-            let bytes = std::mem::take(&mut answers.bytes);
+    }
+
+    /// Writes answers until the line ends.
+    fn write_answers(&self) {
+        let mut bytes = Vec::new();
+        loop {
+            {
+                let mut answers = self.answers.lock();
+                while answers.bytes.is_empty() && !answers.is_over {
+                    self.answered.wait(&mut answers);
+                }
+                if answers.is_over {
+                    return;
+                }
+            }
+            thread::sleep(ANSWERS_TOGETHER);
+            std::mem::swap(&mut bytes, &mut self.answers.lock().bytes);
             // Without a reader the line has ended, and so will this process.
-            MutexGuard::unlocked(&mut answers, || (&self.line).write_all(&bytes))
-                .unwrap_or_default();
+            (&self.line).write_all(&bytes).unwrap_or_default();
+            bytes.clear();
         }
-        answers.is_being_written = false;
     }
 }
 
@@ -224,10 +256,10 @@ fn start_each(desk: &Desk, slow: &mpsc::Sender<Slow>) {
     while let Some(job) = desk.next() {
         let (id, time_limit) = (job.id, job.time_limit);
         match start_one(&job) {
-            Err(ran) => desk.answer(id, &ran),
+            Err(ran) => desk.answer(id, ran),
             Ok(mut started) => {
                 match started.ended_within(YOUNG.min(time_limit), &mut buffer) {
-                    Some(ran) => desk.answer(id, &ran),
+                    Some(ran) => desk.answer(id, ran),
                     // The main thread ends after the starters.
                     None => drop(slow.blocking_send(Slow { id, started, time_limit })),
                 }
@@ -264,11 +296,11 @@ async fn follow_each(
             Some(Slow { id, started, time_limit }) = slow.recv() => {
                 let mut work = desk.work.lock();
                 // Dropping it ends it.
-                let Some(stage) = work.stages.get_mut(&id) else { continue };
+                let Some(run) = work.runs.get_mut(&id) else { continue };
                 let desk = Arc::clone(desk);
-                *stage = Stage::Followed(runs.spawn(async move {
+                run.stage = Stage::Followed(runs.spawn(async move {
                     let ran = started.follow(time_limit).await;
-                    desk.answer(id, &ran);
+                    desk.answer(id, ran);
                 }));
             }
         }

@@ -20,6 +20,8 @@ pub(crate) struct Finding {
     pub(crate) over: Option<BTreeMap<String, Over>>,
     /// The server itself could not look: that says nothing about what is checked.
     pub(crate) is_own_fault: bool,
+    /// How long it took, where that was measured nearer to it than by whoever waits for it.
+    pub(crate) took: Option<Duration>,
 }
 
 /// A value that becomes a sample with the check's labels.
@@ -77,6 +79,7 @@ impl Finding {
             measures: Vec::new(),
             over: None,
             is_own_fault: false,
+            took: None,
         }
     }
 

@@ -33,5 +33,6 @@ pub(crate) async fn look(
         measures: Vec::new(),
         over: None,
         is_own_fault: matches!(ran.exit, Exit::CannotStart(_) | Exit::NotRun(_)),
+        took: Some(ran.run_time),
     }
 }
