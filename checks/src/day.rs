@@ -117,7 +117,7 @@ impl Monitor {
         self.jobs.clear();
     }
 
-    /// Writes what is behind on disk, as is done every 15 seconds: here only before an end, or most
+    /// Writes what is behind on disk, as is done within a minute: here only before an end, or most
     /// of the time would go into writing.
     fn flush(&mut self) {
         if let Some(board) = &mut self.board {

@@ -28,9 +28,11 @@ const GATHER: Duration = Duration::from_millis(10);
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 /// How often downtimes and held problems are looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// How often the states that are behind on disk are written: what a kill may lose of times and
-/// outputs. States and events that matter are written at once.
-const FLUSH_EVERY: Duration = Duration::from_secs(15);
+/// How often states that are behind on disk are written, in times and outputs: those that matter are
+/// written at once. Each costs as much as judging and storing a few results (`bench/checks.sh`).
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// After so many times each has had its turn: what a kill may lose of times and outputs is a minute's.
+const FLUSH_ROUND: usize = 12;
 /// How many states are written in one commit.
 const FLUSH_MAX: usize = 1000;
 /// How many bytes go into one commit; a round that has more is committed in parts. The store takes
@@ -257,12 +259,16 @@ impl Writer {
         }
     }
 
-    /// Writes the states that are behind on disk.
+    /// Writes states that are behind on disk: those whose turn it is, at the end all.
     async fn flush(&self, is_final: bool) {
-        loop {
+        let all = self.board.lock().entries.len();
+        let mut left = if is_final { usize::MAX } else { all.div_ceil(FLUSH_ROUND) };
+        while left > 0 {
+            let number = left.min(FLUSH_MAX);
+            left -= number;
             let (is_all, batch) = {
                 let mut board = self.board.lock();
-                let is_all = board.write_dirty(FLUSH_MAX);
+                let is_all = board.write_dirty(number);
                 let board = &mut *board;
                 board.runs.beat(&mut board.out.batch, self.deps.clock.now());
                 (is_all, std::mem::take(&mut board.out.batch))

@@ -303,7 +303,7 @@ impl Board {
                 record::put_state(&mut self.out.batch, id, &entry.state);
                 self.dirty.remove(id);
             }
-            _ => drop(self.dirty.insert(id.clone())),
+            _ => self.dirty.insert(id.clone()),
         }
     }
 

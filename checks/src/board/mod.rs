@@ -1,12 +1,14 @@
 //! The board: every check with its spec, its state and when it is due. In memory, without IO.
 //!
 //! `mod.rs` holds the board itself and what is applied to it; `entry.rs` one check; `cluster.rs` who
-//! is a member of what, `heartbeat.rs` calls from outside; `graph.rs` what stands behind what;
-//! `judge.rs` what results make of it; `mark.rs` what people do to it; `show.rs` what is shown of it, `report.rs` over a time.
+//! is a member of what, `dirty.rs` what is to be written, `heartbeat.rs` calls from outside;
+//! `graph.rs` what stands behind what; `judge.rs` what results make of it; `mark.rs` what people do
+//! to it; `show.rs` what is shown of it, `report.rs` over a time.
 //! What must become durable or be told is collected in [`Out`]; whoever changed the board drains it.
 
 mod asked;
 mod cluster;
+mod dirty;
 mod entry;
 mod graph;
 mod heartbeat;
@@ -35,6 +37,7 @@ use crate::spec::{HandlerSpec, HostSpec, Site, Timing};
 use crate::state::{Over, State};
 
 use cluster::Clusters;
+use dirty::Dirty;
 pub(crate) use entry::Entry;
 use graph::Graph;
 pub(crate) use report::Gathered;
@@ -143,7 +146,7 @@ pub(crate) struct Board {
     /// Checks whose confirmed problem waits for its ancestors.
     held: BTreeSet<CheckId>,
     /// Checks whose state on disk is behind: times and outputs, nothing that was told.
-    dirty: BTreeSet<CheckId>,
+    dirty: Dirty,
     /// The wall time of the last change; after a start the last that is remembered.
     wall: Timestamp,
     away: Away,
@@ -185,7 +188,7 @@ impl Board {
             next_mark,
             orphans,
             held: BTreeSet::new(),
-            dirty: BTreeSet::new(),
+            dirty: Dirty::default(),
             wall: last_seen.unwrap_or(Timestamp::MIN),
             away: Away::default(),
             user_macros: Arc::default(),
@@ -454,7 +457,7 @@ impl Board {
     /// Returns whether that was all.
     pub(crate) fn write_dirty(&mut self, limit: usize) -> bool {
         for _ in 0..limit {
-            let Some(id) = self.dirty.pop_first() else { return true };
+            let Some(id) = self.dirty.pop() else { return true };
             if let Some(entry) = self.entries.get(&id) {
                 record::put_state(&mut self.out.batch, &id, &entry.state);
             }
