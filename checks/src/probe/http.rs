@@ -1,8 +1,10 @@
 //! HTTP and HTTPS: one request, what came back, and where the time went.
 //!
-//! `http/spec.rs` holds what a check is told, `judge` what it makes of the answer.
+//! `http/spec.rs` holds what a check is told, `judge` what it makes of the answer; `plain` a connection
+//! without TLS.
 
 mod judge;
+mod plain;
 mod spec;
 
 use std::net::Ipv6Addr;
@@ -28,6 +30,7 @@ use super::tcp::measures;
 use super::tls::{self, Chain};
 use crate::macros::Macros;
 use judge::judge;
+use plain::Plain;
 pub use spec::{HttpProbe, JsonWish};
 
 /// How much of a body is read: what is looked for must stand in it.
@@ -257,7 +260,7 @@ impl Ask {
             phases.tls = begun.elapsed();
             Answer { chain: Some(chain), ..self.exchange(stream, phases).await? }
         } else {
-            self.exchange(connected.stream, phases).await?
+            self.exchange(Plain(connected.stream), phases).await?
         };
         answer.is_v6 = connected.is_v6;
         Ok(answer)
