@@ -18,7 +18,8 @@ use futures::stream;
 use noroshi_model::CheckId;
 use serde::Serialize;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -98,18 +99,20 @@ pub(crate) async fn watch(app: Arc<App>, stop: CancellationToken) {
     let mut told = *committed.borrow_and_update();
     let mut gathered = Gathered::default();
     loop {
-        let due = gathered.since.map(|since| since + GATHER);
         tokio::select! {
             () = stop.cancelled() => return,
-            () = until(due) => {
+            () = until(gathered.due()) => {
+                gathered.add_all(&mut updates);
+                committed.mark_unchanged();
                 tell(&app, std::mem::take(&mut gathered), &mut told).await;
             }
-            update = updates.recv() => match update {
+            // Only the first: each further one would be a wake-up, with thousands a second.
+            update = updates.recv(), if gathered.since.is_none() => match update {
                 Ok(id) => gathered.add(id),
                 Err(RecvError::Lagged(_)) => gathered.overflow(),
                 Err(RecvError::Closed) => return,
             },
-            Ok(()) = committed.changed() => gathered.touch(),
+            Ok(()) = committed.changed(), if gathered.since.is_none() => gathered.touch(),
             Ok(()) = status.changed() => {
                 let config = status.borrow_and_update().config.clone();
                 app.live.tell("config", &config);
@@ -135,6 +138,22 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// Returns when it is told; `None`: nothing has changed.
+    fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + GATHER)
+    }
+
+    /// Adds what has come meanwhile.
+    fn add_all(&mut self, updates: &mut Receiver<CheckId>) {
+        loop {
+            match updates.try_recv() {
+                Ok(id) => self.add(id),
+                Err(TryRecvError::Lagged(_)) => self.overflow(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
     fn touch(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }

@@ -9,6 +9,7 @@ mod secret;
 mod sessions;
 mod throttle;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -170,6 +171,15 @@ pub struct People {
     clock: Arc<dyn Clock>,
     /// Held while something is read in order to be changed.
     change: Mutex<()>,
+    shown: Mutex<Shown>,
+}
+
+/// Tokens that were shown and found, by the key of their record: each request of an agent shows one.
+#[derive(Default)]
+struct Shown {
+    tokens: HashMap<Vec<u8>, Token>,
+    /// How often a token was revoked: what was read before is not kept after.
+    revocations: u64,
 }
 
 /// A user, as kept.
@@ -215,9 +225,10 @@ impl fmt::Debug for People {
 }
 
 impl People {
-    /// Returns the people of these records.
+    /// Returns the people of these records. While there are several of the same records, only one
+    /// may revoke tokens: the others would remember them.
     pub fn new(records: Arc<dyn Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { records, clock, change: Mutex::new(()) })
+        Arc::new(Self { records, clock, change: Mutex::default(), shown: Mutex::default() })
     }
 
     /// Adds a user. Without a password they come in by [`People::sign_in_link`] first.
@@ -334,13 +345,31 @@ impl People {
         let (key, _) = found.ok_or_else(|| PeopleError::NotFound { name: name.to_owned() })?;
         let mut batch = RecordBatch::new();
         batch.remove(Space::People, key);
-        self.records.commit(batch).map_err(PeopleError::Records)
+        let removed = self.records.commit(batch).map_err(PeopleError::Records);
+        // Also after a failure: nobody knows then whether it is still there.
+        let mut shown = self.shown.lock();
+        shown.revocations += 1;
+        shown.tokens.clear();
+        removed
     }
 
     /// Returns the token that a secret belongs to; `None` when it is none of ours.
     pub fn verify_token(&self, secret: &str) -> Result<Option<Token>, PeopleError> {
         let Some(key) = secret::key(TOKEN, secret) else { return Ok(None) };
-        Ok(self.read::<TokenRecord>(Space::People, &key)?.map(Token::from))
+        let revocations = self.shown.lock().revocations;
+        let token = self.read::<TokenRecord>(Space::People, &key)?.map(Token::from);
+        let mut shown = self.shown.lock();
+        if let Some(token) = token.as_ref().filter(|_| shown.revocations == revocations) {
+            shown.tokens.insert(key, token.clone());
+        }
+        Ok(token)
+    }
+
+    /// Returns the token that a secret belongs to, without a look at the disk; `None` also when it
+    /// was not shown to [`People::verify_token`] before.
+    pub(crate) fn known_token(&self, secret: &str) -> Option<Token> {
+        let key = secret::key(TOKEN, secret)?;
+        self.shown.lock().tokens.get(&key).cloned()
     }
 
     /// Returns what tells whether a user's password has changed since: its hash's hash.

@@ -26,11 +26,10 @@ pub(super) fn key(prefix: &str, secret: &str) -> Option<Vec<u8>> {
 
 /// Returns the SHA-256 of some bytes in lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     let mut text = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
-        // Writing into a string cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
+        text.extend([digit(byte >> 4), digit(byte & 0xf)]);
     }
     text
 }

@@ -81,8 +81,11 @@ fn a_token_works_until_it_is_revoked_and_its_secret_is_not_kept() {
     let House { people, records, .. } = house();
     let secret = people.create_token("web1", Role::Agent).unwrap();
     assert!(secret.starts_with(TOKEN_PREFIX));
+    assert_eq!(people.known_token(&secret), None);
     assert_eq!(people.verify_token(&secret).unwrap().unwrap().name, "web1");
+    assert_eq!(people.known_token(&secret).unwrap().name, "web1");
     assert_eq!(people.verify_token("noroshi_guess").unwrap(), None);
+    assert_eq!(people.known_token("noroshi_guess"), None);
     assert!(matches!(people.create_token("web1", Role::Viewer), Err(PeopleError::Exists { .. })));
     for (key, value) in records.scan(Space::People, b"", None, 99).unwrap() {
         for bytes in [key, value] {
@@ -90,8 +93,60 @@ fn a_token_works_until_it_is_revoked_and_its_secret_is_not_kept() {
         }
     }
     people.revoke_token("web1").unwrap();
+    assert_eq!(people.known_token(&secret), None);
     assert_eq!(people.verify_token(&secret).unwrap(), None);
     assert!(matches!(people.revoke_token("web1"), Err(PeopleError::NotFound { .. })));
+}
+
+/// Records between which and their reader something happens once.
+struct Interrupted {
+    records: MemoryRecords,
+    then: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Records for Interrupted {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, RecordError> {
+        let found = self.records.get(space, key);
+        let then = self.then.lock().take();
+        then.into_iter().for_each(|then| then());
+        found
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<noroshi_model::seam::Record>, RecordError> {
+        self.records.scan(space, prefix, after, limit)
+    }
+
+    fn scan_back(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        before: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<noroshi_model::seam::Record>, RecordError> {
+        self.records.scan_back(space, prefix, before, limit)
+    }
+
+    fn commit(&self, batch: RecordBatch) -> Result<(), RecordError> {
+        self.records.commit(batch)
+    }
+}
+
+#[test]
+fn a_token_that_is_revoked_while_it_is_read_is_not_remembered() {
+    let records = Arc::new(Interrupted { records: MemoryRecords::new(), then: Mutex::new(None) });
+    let people = People::new(records.clone(), house().clock);
+    let secret = people.create_token("web1", Role::Agent).unwrap();
+    let revoking = Arc::clone(&people);
+    *records.then.lock() = Some(Box::new(move || revoking.revoke_token("web1").unwrap()));
+    assert!(people.verify_token(&secret).unwrap().is_some());
+    assert_eq!(people.known_token(&secret), None);
+    assert_eq!(people.verify_token(&secret).unwrap(), None);
 }
 
 #[test]
