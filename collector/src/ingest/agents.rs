@@ -131,71 +131,93 @@ impl Agents {
             let (host, machine_id) = (host.name.clone(), before.machine_id.clone());
             return Err(IngestError::HostTaken { host, machine_id });
         }
+        let is_first = before.is_none();
+        let known = self.by_host.entry(host.name.clone());
+        let known = known.or_insert_with(|| Known::new(frame, at));
+        let view = &mut known.view;
+        let address = host.address.as_ref().unwrap_or(&agent.address);
+        let facts = [
+            (&mut view.os, &host.os),
+            (&mut view.kernel, &host.kernel),
+            (&mut view.version, &host.agent_version),
+            (&mut view.token, &agent.token),
+            (&mut view.address, address),
+        ];
+        let mut is_otherwise = is_first;
+        for (kept, told) in facts.into_iter().filter(|(kept, told)| *kept != *told) {
+            kept.clone_from(told);
+            is_otherwise = true;
+        }
         // A frame of results alone says nothing of what else there is.
-        let last = before.map(|known| &known.view).filter(|_| !is_reading(frame));
-        let plugin_intervals_ms =
-            last.map_or_else(|| plugin_intervals(frame), |last| last.plugin_intervals_ms.clone());
-        let seen = HostSeen {
-            host: host.name.clone(),
-            os: host.os.clone(),
-            kernel: host.kernel.clone(),
-            version: host.agent_version.clone(),
-            token: agent.token.clone(),
-            address: host.address.clone().unwrap_or_else(|| agent.address.clone()),
-            plugin_intervals_ms: plugin_intervals_ms.clone(),
-        };
+        if is_first || is_reading(frame) {
+            view.series = *series;
+            let plugin_intervals_ms = plugin_intervals(frame);
+            is_otherwise |= view.plugin_intervals_ms != plugin_intervals_ms;
+            view.plugin_intervals_ms = plugin_intervals_ms;
+        }
+        view.machine_id.clone_from(&host.machine_id);
+        view.last_seen = at;
         let newest = frame.batch.samples.iter().map(|sample| sample.at).max();
-        let newest_before = before.and_then(|known| known.view.newest_sample);
+        view.newest_sample = newest.max(view.newest_sample);
+        view.interval_ms = frame.batch.interval.map(|interval| interval.as_millis() as u64);
+        view.clock_offset_ms = clock_offset_ms;
+        known.count(frame);
+        Ok(is_otherwise.then(|| known.seen()))
+    }
+}
+
+impl Known {
+    /// Makes a host of which nothing is known but its name.
+    fn new(frame: &Frame, at: Timestamp) -> Self {
         let view = AgentView {
-            host: seen.host.clone(),
-            token: agent.token.clone(),
-            address: seen.address.clone(),
-            machine_id: host.machine_id.clone(),
-            os: seen.os.clone(),
-            kernel: host.kernel.clone(),
-            version: seen.version.clone(),
-            first_seen: before.map_or(at, |known| known.view.first_seen),
+            host: frame.host.name.clone(),
+            token: String::new(),
+            address: String::new(),
+            machine_id: String::new(),
+            os: String::new(),
+            kernel: String::new(),
+            version: String::new(),
+            first_seen: at,
             last_seen: at,
-            newest_sample: newest.max(newest_before),
-            interval_ms: frame.batch.interval.map(|interval| interval.as_millis() as u64),
-            clock_offset_ms,
-            series: last.map_or(*series, |last| last.series),
-            plugin_intervals_ms,
-            frames: before.map_or(0, |known| known.view.frames) + 1,
+            newest_sample: None,
+            interval_ms: None,
+            clock_offset_ms: 0,
+            series: 0,
+            plugin_intervals_ms: BTreeMap::new(),
+            frames: 0,
             frames_missing: 0,
         };
-        let is_new = before.is_none_or(|known| {
-            let known = &known.view;
-            let facts = |view: &AgentView| {
-                let AgentView { os, kernel, version, token, address, .. } = view;
-                [os, kernel, version, token, address].map(String::clone)
-            };
-            facts(known) != facts(&view) || known.plugin_intervals_ms != view.plugin_intervals_ms
-        });
-        self.keep(view, frame);
-        Ok(is_new.then_some(seen))
+        let (run, sequence) = (frame.run, frame.sequence);
+        Self { view, run, frames_of_run: 0, first_of_run: sequence, last_of_run: sequence }
     }
 
     /// Counts the frames of the agent's run; a frame that comes again makes none missing.
-    fn keep(&mut self, mut view: AgentView, frame: &Frame) {
-        let (run, sequence) = (frame.run, frame.sequence);
-        let known = match self.by_host.remove(&view.host) {
-            Some(before) if before.run == run => before,
-            _ => Known {
-                view: view.clone(),
-                run,
-                frames_of_run: 0,
-                first_of_run: sequence,
-                last_of_run: sequence,
-            },
-        };
-        let first_of_run = known.first_of_run.min(sequence);
-        let last_of_run = known.last_of_run.max(sequence);
-        let frames_of_run = known.frames_of_run + 1;
-        let numbered = (last_of_run - first_of_run).saturating_add(1);
-        view.frames_missing = numbered.saturating_sub(frames_of_run);
-        let host = view.host.clone();
-        self.by_host.insert(host, Known { view, run, frames_of_run, first_of_run, last_of_run });
+    fn count(&mut self, frame: &Frame) {
+        let sequence = frame.sequence;
+        if self.run != frame.run {
+            (self.run, self.frames_of_run) = (frame.run, 0);
+            (self.first_of_run, self.last_of_run) = (sequence, sequence);
+        }
+        self.first_of_run = self.first_of_run.min(sequence);
+        self.last_of_run = self.last_of_run.max(sequence);
+        self.frames_of_run += 1;
+        let numbered = (self.last_of_run - self.first_of_run).saturating_add(1);
+        self.view.frames_missing = numbered.saturating_sub(self.frames_of_run);
+        self.view.frames += 1;
+    }
+
+    /// Returns what others want to know of the host.
+    fn seen(&self) -> HostSeen {
+        let view = &self.view;
+        HostSeen {
+            host: view.host.clone(),
+            os: view.os.clone(),
+            kernel: view.kernel.clone(),
+            version: view.version.clone(),
+            token: view.token.clone(),
+            address: view.address.clone(),
+            plugin_intervals_ms: view.plugin_intervals_ms.clone(),
+        }
     }
 }
 
