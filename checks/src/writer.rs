@@ -28,10 +28,11 @@ const GATHER: Duration = Duration::from_millis(10);
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 /// How often downtimes and held problems are looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// How often states that are behind on disk are written, in times and outputs: those that matter are
-/// written at once. Each costs as much as judging and storing a few results (`bench/checks.sh`).
+/// How often states that are behind on disk are written, in times and outputs: those that matter
+/// are written at once. Each costs as much as judging and storing a result (`bench/README.md`).
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
-/// After so many times each has had its turn: what a kill may lose of times and outputs is a minute's.
+/// After so many times each has had its turn: what a kill may lose of times and outputs is a
+/// minute's.
 const FLUSH_ROUND: usize = 12;
 /// How many states are written in one commit.
 const FLUSH_MAX: usize = 1000;
@@ -262,7 +263,7 @@ impl Writer {
     /// Writes states that are behind on disk: those whose turn it is, at the end all.
     async fn flush(&self, is_final: bool) {
         let all = self.board.lock().entries.len();
-        let mut left = if is_final { usize::MAX } else { all.div_ceil(FLUSH_ROUND) };
+        let mut left = if is_final { usize::MAX } else { all.div_ceil(FLUSH_ROUND).max(1) };
         while left > 0 {
             let number = left.min(FLUSH_MAX);
             left -= number;

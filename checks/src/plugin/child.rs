@@ -63,18 +63,16 @@ impl Started {
     ///
     /// The output is read at the end only: a pipe holds as much as is kept of it.
     pub(super) fn ended_within(&mut self, span: Duration, buffer: &mut Vec<u8>) -> Option<Ran> {
-        // Nearly the last thing that a program does is to let go of what it wrote to. To wait for that
-        // needs no handle.
+        // Nearly the last thing that a program does is to let go of what it wrote to. To wait for
+        // that needs no handle.
         let (_, err) = self.pipes.as_ref()?;
         wait_for(PollFd::new(err, PollFlags::empty()), span)?;
-        let status = match self.group.try_wait().ok()? {
-            Some(status) => status,
-            None => {
-                wait_for(PollFd::new(&self.group.handle()?, PollFlags::IN), EXIT_MAX)?;
-                self.group.try_wait().ok()??
-            }
-        };
-        self.status = Some(status);
+        self.status = self.group.try_wait().ok()?;
+        if self.status.is_none() {
+            wait_for(PollFd::new(&self.group.handle()?, PollFlags::IN), EXIT_MAX)?;
+            self.status = self.group.try_wait().ok()?;
+        }
+        let status = self.status?;
         let (out, err) = self.pipes.as_mut()?;
         let mut ends = [PollFd::new(out, PollFlags::IN), PollFd::new(err, PollFlags::IN)];
         poll(&mut ends, Some(&Timespec::default())).ok()?;
@@ -215,7 +213,8 @@ impl Group {
         Self { id, child: Some(child) }
     }
 
-    /// Returns what becomes readable at the end. An old kernel has none, and a sandbox may forbid it.
+    /// Returns what becomes readable at the end. An old kernel has none, and a sandbox may forbid
+    /// it.
     fn handle(&self) -> Option<OwnedFd> {
         pidfd_open(self.id?, PidfdFlags::empty()).ok()
     }

@@ -7,8 +7,8 @@
 //!
 //! One thread reads requests. Eight start programs, each one after the other, and wait for a moment
 //! for the end: so no more plug-ins are young than the machine has use for, and most of them cost
-//! one wake-up. What takes longer is followed by the main thread, any number of them. Another thread
-//! writes answers, those that come soon after each other together.
+//! one wake-up. What takes longer is followed by the main thread, any number of them. Another
+//! thread writes answers, those that come soon after each other together.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};

@@ -174,7 +174,8 @@ pub struct People {
     shown: Mutex<Shown>,
 }
 
-/// Tokens that were shown and found, by the key of their record: each request of an agent shows one.
+/// Tokens that were shown and found, by the key of their record: each request of an agent shows
+/// one.
 #[derive(Default)]
 struct Shown {
     tokens: HashMap<Vec<u8>, Token>,
