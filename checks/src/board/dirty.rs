@@ -6,6 +6,9 @@ use std::ops::Bound;
 
 use noroshi_model::CheckId;
 
+use super::Board;
+use crate::record;
+
 /// The checks whose state is behind: times and outputs, nothing that was told.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
@@ -37,6 +40,21 @@ impl Dirty {
 
     pub(super) fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+}
+
+impl Board {
+    /// Adds the states that are behind on disk to the batch, at most `limit`.
+    ///
+    /// Returns whether that was all.
+    pub(crate) fn write_dirty(&mut self, limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some(id) = self.dirty.pop() else { return true };
+            if let Some(entry) = self.entries.get(&id) {
+                record::put_state(&mut self.out.batch, &id, &entry.state);
+            }
+        }
+        self.dirty.is_empty()
     }
 }
 

@@ -452,19 +452,6 @@ impl Board {
         self.wall = now;
     }
 
-    /// Adds the states that are behind on disk to the batch, at most `limit`.
-    ///
-    /// Returns whether that was all.
-    pub(crate) fn write_dirty(&mut self, limit: usize) -> bool {
-        for _ in 0..limit {
-            let Some(id) = self.dirty.pop() else { return true };
-            if let Some(entry) = self.entries.get(&id) {
-                record::put_state(&mut self.out.batch, &id, &entry.state);
-            }
-        }
-        self.dirty.is_empty()
-    }
-
     /// Returns what macros stand for in the texts of a check or host.
     pub(crate) fn macros(&self, id: &CheckId) -> Macros {
         self.macros_of(id, true)
