@@ -26,7 +26,8 @@ pub struct Site {
     pub history: HistorySpec,
 }
 
-/// How much of what happened is remembered: changes of state, downtimes, comments, acknowledgements.
+/// How much of what happened is remembered: changes of state, downtimes, comments and
+/// acknowledgements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistorySpec {
     /// How many events are kept, and 1 KiB for each in all: the oldest go first.

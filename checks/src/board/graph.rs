@@ -2,8 +2,8 @@
 //!
 //! A host is cut off when none of its parents is up; everything else that is named must be fine.
 //! What is fine needs no look further up: that it answers shows that it can be reached. A host that
-//! does not answer for itself (it is taken to be up, or others tell of it) shows nothing: its checks
-//! are cut off when it would be.
+//! does not answer for itself (it is taken to be up, or others tell of it) shows nothing: its
+//! checks are cut off when it would be.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;

@@ -114,8 +114,8 @@ async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     static THREADS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
-    // It is never closed. The place is given back when the thread is free, not when nobody waits for
-    // it any longer: a time-out does not end `getaddrinfo`.
+    // It is never closed. The place is given back when the thread is free, not when nobody waits
+    // for it any longer: a time-out does not end `getaddrinfo`.
     let place = THREADS.acquire().await.ok();
     let host = host.to_owned();
     let look = move || {
