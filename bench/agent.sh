@@ -6,8 +6,8 @@
 #   bench/agent.sh [READINGS]      one reading a second each, 60 when nothing is said
 #
 # Needs Debian and, for the first run, root: it installs prometheus-node-exporter, collectd-core,
-# curl and python3 (which stands in for the server). Nothing listens but on 127.0.0.1; what it
-# starts it ends.
+# curl and python3 (which stands in for the server). AGENT names a program that is built already.
+# Nothing listens but on 127.0.0.1; what it starts it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,8 +30,8 @@ if [ ${#missing[@]} -gt 0 ]; then
         { echo "install first: apt-get install ${missing[*]}"; exit 1; }
 fi
 
-cargo build --quiet --profile agent --package noroshi-agent
-agent=${CARGO_TARGET_DIR:-target}/agent/noroshi-agent
+[ -n "${AGENT:-}" ] || cargo build --quiet --profile agent --package noroshi-agent
+agent=$(realpath "${AGENT:-${CARGO_TARGET_DIR:-target}/agent/noroshi-agent}")
 
 # Takes each body and answers as a server does.
 cat >"$folder/server.py" <<'PYTHON'

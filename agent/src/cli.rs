@@ -176,6 +176,7 @@ fn once(arguments: &Arguments) -> anyhow::Result<()> {
     let path = arguments.config.as_deref();
     let file = path.map(config::load).transpose()?.unwrap_or_default();
     let mut problems = Vec::new();
+    config::check_labels(&file.labels, &mut problems);
     let plugins = config::plugins(file.check, &mut problems);
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("\n"));
     let host = arguments.host.clone().or(file.host);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use noroshi_model::host_label::{self, HOST_LABELS_MAX};
 use noroshi_model::quantity::humane;
 use serde::Deserialize;
 
@@ -74,6 +75,9 @@ pub(crate) struct Options {
     /// The folders in which the server may ask for files.
     #[serde(default)]
     pub(crate) files: Vec<PathBuf>,
+    /// Labels of this host.
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
     /// Plug-ins to run, by name.
     #[serde(default)]
     pub(crate) check: BTreeMap<String, RawPlugin>,
@@ -170,6 +174,7 @@ impl Options {
             ca: self.ca.or(other.ca),
             log_format: self.log_format.or(other.log_format),
             files: if self.files.is_empty() { other.files } else { self.files },
+            labels: if self.labels.is_empty() { other.labels } else { self.labels },
             check: if self.check.is_empty() { other.check } else { self.check },
         }
     }
@@ -204,6 +209,7 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
         file.files.iter().any(|folder| !folder.is_absolute()),
         "files has folders from / on, such as [\"/var/backups\"]",
     );
+    check_labels(&file.labels, &mut problems);
     let plugins = plugins(file.check, &mut problems);
     match (file.server, file.token_file) {
         (Some(server), Some(token_file)) if problems.is_empty() => Ok(Settings {
@@ -217,6 +223,7 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
             spool_bytes_max,
             roots,
             folders: file.files,
+            labels: file.labels,
             plugins,
         }),
         _ => Err(ConfigError::Bounds(Problems(problems))),
@@ -225,6 +232,16 @@ pub(crate) fn resolve(file: Options, roots: Roots) -> Result<Settings, ConfigErr
 
 /// How results of looks are named, which the server asks for: no plug-in may take its place.
 const RESERVED: &str = "noroshi:";
+
+/// Checks bounds of `[labels]`.
+pub(crate) fn check_labels(labels: &BTreeMap<String, String>, problems: &mut Vec<String>) {
+    let count = labels.len();
+    if count > HOST_LABELS_MAX {
+        problems.push(format!("[labels]: {count} labels; at most {HOST_LABELS_MAX} are taken"));
+    }
+    let faults = labels.iter().filter_map(|(name, value)| host_label::fault(name, value));
+    problems.extend(faults.map(|fault| format!("[labels]: {fault}")));
+}
 
 /// Fills in defaults of `[check.NAME]` and checks bounds.
 pub(crate) fn plugins(
@@ -318,6 +335,26 @@ mod tests {
         assert_eq!(problems, [told]);
         let error = parse("f", "[check.x]\ncommand = 'check_raid -v'").unwrap_err().to_string();
         assert!(error.starts_with("f:2:11: invalid type: string"), "{error}");
+    }
+
+    #[test]
+    fn labels_have_bounds() {
+        let read = |text: &str| {
+            let mut problems = Vec::new();
+            check_labels(&parse("x", text).unwrap().labels, &mut problems);
+            problems
+        };
+        assert_eq!(read("[labels]\nrole = 'web'\nrack = 'b4'"), [""; 0]);
+        let reserved = "[labels]: `job` means something else; call the label otherwise";
+        assert_eq!(read("[labels]\njob = 'x'\nrole = 'web'"), [reserved]);
+        let line = |i: u32| format!("l{i} = 'x'\n");
+        let many = (0..33).map(line).collect::<Vec<String>>().concat();
+        assert_eq!(
+            read(&format!("[labels]\n{many}")),
+            ["[labels]: 33 labels; at most 32 are taken"]
+        );
+        let error = parse("f", "[labels]\nrole = 7").unwrap_err().to_string();
+        assert!(error.starts_with("f:2:8: invalid type: integer"), "{error}");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub mod config;
 #[cfg(feature = "ship")]
 mod identity;
 #[cfg(feature = "ship")]
+mod labels;
+#[cfg(feature = "ship")]
 pub mod plugins;
 #[cfg(feature = "ship")]
 mod print;

@@ -70,65 +70,107 @@
 //! `board` every check with its state; `schedule` when each is due (pure); `run` and `probe` how
 //! they look; [`plugin`] how Nagios plug-ins are run and understood; `writer` the one task that
 //! commits; `record` and `log` the written forms.
+//!
+//! Without the feature `server` there are only [`plugin`] and [`on_host`]: what an agent does, too.
 
+#[cfg(feature = "server")]
 mod action;
+#[cfg(feature = "server")]
 mod availability;
+#[cfg(feature = "server")]
 mod board;
+#[cfg(feature = "server")]
 mod checks;
+#[cfg(feature = "server")]
 mod class;
+#[cfg(feature = "server")]
 mod command;
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod day;
+#[cfg(feature = "server")]
 mod flapping;
+#[cfg(feature = "server")]
 mod graphs;
+#[cfg(feature = "server")]
 mod handed;
+#[cfg(feature = "server")]
 mod handler;
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod harness;
+#[cfg(feature = "server")]
 mod log;
+#[cfg(feature = "server")]
 mod macros;
+#[cfg(feature = "server")]
 mod mark;
 pub mod on_host;
+#[cfg(feature = "server")]
 mod period;
 pub mod plugin;
+#[cfg(feature = "server")]
 mod probe;
+#[cfg(feature = "server")]
 mod record;
+#[cfg(feature = "server")]
 mod run;
+#[cfg(feature = "server")]
 mod runs;
+#[cfg(feature = "server")]
 mod samples;
+#[cfg(feature = "server")]
 mod schedule;
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod simulation;
+#[cfg(feature = "server")]
 mod spec;
+#[cfg(feature = "server")]
 mod state;
+#[cfg(feature = "server")]
 mod stats;
+#[cfg(feature = "server")]
 mod step;
+#[cfg(feature = "server")]
 mod view;
+#[cfg(feature = "server")]
 mod writer;
 
+#[cfg(feature = "server")]
 pub use action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult, TEXT_BYTES_MAX};
+#[cfg(feature = "server")]
 pub use availability::{Availability, AvailabilityOf, AvailabilityReport, Together};
+#[cfg(feature = "server")]
 pub use board::Applied;
+#[cfg(feature = "server")]
 pub use checks::{Checks, Deps};
+#[cfg(feature = "server")]
 pub use command::{Command, CommandError, Which, serve_commands};
+#[cfg(feature = "server")]
 pub use graphs::graphs;
+#[cfg(feature = "server")]
 pub use handed::{
     Complaint, Fate, HandedIn, Network, NetworkError, NscaMethod, NscaSpec, ResultFilesSpec, Road,
     serve_nsca, serve_result_files,
 };
+#[cfg(feature = "server")]
 pub use macros::{is_macro, read_by_shell};
+#[cfg(feature = "server")]
 pub use period::PeriodSpec;
+#[cfg(feature = "server")]
 pub use probe::{
     AgentProbe, ClusterLimit, ClusterProbe, ClusterSelect, Compare, DnsProbe, ExpressionProbe,
     Family, HttpProbe, IcmpProbe, JsonWish, Judge, Missing, NrpeCertificates, NrpeProbe, NrpeTls,
     NrpeVersion, NtpProbe, PassiveProbe, PluginProbe, Probe, Protocol, Secret, Security, TcpProbe,
     Threshold, TlsProbe,
 };
+#[cfg(feature = "server")]
 pub use record::StateError;
+#[cfg(feature = "server")]
 pub use spec::{
     CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HistorySpec, HostSpec, Site, Timing,
 };
+#[cfg(feature = "server")]
 pub use stats::{LastRuns, Spread, Stats};
+#[cfg(feature = "server")]
 pub use view::{
     AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostCounts,
     HostRow, HostState, HostView,

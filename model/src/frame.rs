@@ -15,9 +15,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::hash::TextMap;
 use crate::{Batch, Kind, Labels, MetricMeta, Sample, Timestamp, Width};
 use bytes::{Reader, Writer};
 pub use result::{OUTPUT_BYTES_MAX, PluginResult};
@@ -312,10 +312,11 @@ fn decode_metas(reader: &mut Reader<'_>) -> Result<Vec<MetricMeta>, FrameError> 
 // --------------------------------------------------------------------------------------- series
 
 /// Writes the dictionary of texts and the series, and returns the place of each series.
-fn encode_series<'a>(out: &mut Writer, samples: &'a [Sample]) -> HashMap<&'a Labels, u64> {
+fn encode_series<'a>(out: &mut Writer, samples: &'a [Sample]) -> TextMap<&'a Labels, u64> {
     let mut texts: Vec<&str> = Vec::new();
-    let mut text_places: HashMap<&str, u64> = HashMap::new();
-    let mut series_places: HashMap<&Labels, u64> = HashMap::with_capacity(samples.len());
+    let mut text_places: TextMap<&str, u64> = TextMap::default();
+    let mut series_places: TextMap<&Labels, u64> =
+        TextMap::with_capacity_and_hasher(samples.len(), <_>::default());
     let mut series = Writer::default();
     for sample in samples {
         let place = series_places.len() as u64;
@@ -375,7 +376,7 @@ fn decode_series(reader: &mut Reader<'_>) -> Result<Vec<Labels>, FrameError> {
 // -------------------------------------------------------------------------------------- samples
 
 /// Writes the samples in runs of one moment, each run in two columns: series, then values.
-fn encode_samples(out: &mut Writer, samples: &[Sample], places: &HashMap<&Labels, u64>) {
+fn encode_samples(out: &mut Writer, samples: &[Sample], places: &TextMap<&Labels, u64>) {
     let runs = || samples.chunk_by(|a, b| a.at == b.at);
     out.varint(runs().count() as u64);
     let mut at_before = 0;

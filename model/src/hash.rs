@@ -3,7 +3,7 @@
 //! Not for the disk and not for secrets: who may send series may make equal hashes, which costs a
 //! few comparisons more.
 
-use std::hash::Hasher;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Returns a hash of bytes: multiply and fold, sixteen bytes at a time (the method of wyhash and
 /// its kin, github.com/wangyi-fudan/wyhash; constants our own). Equal hashes are told apart
@@ -43,6 +43,26 @@ impl Hasher for Hashed {
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
     }
+}
+
+/// A map whose keys are texts, hashed by [`hash_bytes`].
+pub type TextMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<TextHasher>>;
+
+/// Hashes texts by [`hash_bytes`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TextHasher(u64);
+
+impl Hasher for TextHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = self.0.rotate_left(5) ^ hash_bytes(bytes);
+    }
+
+    /// The mark that ends a text: one text has no other behind it.
+    fn write_u8(&mut self, _: u8) {}
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod event;
 pub mod frame;
 pub mod graph;
 pub mod hash;
+pub mod host_label;
 pub mod label;
 pub mod quantity;
 pub mod restart;

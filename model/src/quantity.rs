@@ -124,16 +124,14 @@ impl Scale {
     }
 }
 
-/// Returns the power of `base` that leaves a number of at least 1 and below `base`.
+/// Returns the power of `base`, from -3 to 6, that leaves a number of at least 1 and below `base`.
+///
+/// By steps and not by logarithms: these are off by one at the borders, and the small agent would
+/// load the C library's mathematics for nothing else.
 fn power(size: f64, base: f64) -> i32 {
-    if size <= 0.0 {
-        return 0;
-    }
-    let power = (size.ln() / base.ln()).floor() as i32;
-    // The logarithm may be off by one at the borders, and 999.9 would be written as 1000.
-    let scaled = size / base.powi(power);
+    // 999.9 would be written as 1000.
     let limit = if base == 1024.0 { 1023.5 } else { 999.5 };
-    power + i32::from(scaled >= limit) - i32::from(scaled < 1.0)
+    (-3..6).find(|&power| size / base.powi(power) < limit).unwrap_or(6)
 }
 
 /// Returns symbol and style of a unit; what is not known keeps its own name.
@@ -205,7 +203,9 @@ fn digits(value: f64) -> String {
     if !(1e-4..1e7).contains(&size) {
         return format!("{value:.2e}").replace(".00e", "e");
     }
-    let decimals = (2 - size.log10().floor() as i32).clamp(0, 6) as usize;
+    // Digits before the point less one: -4 to 6, see above.
+    let magnitude = (-4..6).find(|&power| size < 10f64.powi(power + 1)).unwrap_or(6);
+    let decimals = (2 - magnitude).clamp(0, 6) as usize;
     trimmed(format!("{value:.decimals$}"))
 }
 

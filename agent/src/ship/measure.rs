@@ -1,5 +1,6 @@
 //! Reads at each step and packs what was read.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::counters::Counters;
-use super::pack;
+use super::pack::Packer;
 use crate::identity;
+use crate::labels;
 use crate::plugins::{self, Found, PluginSpec};
 use crate::sources::Reader;
 
@@ -42,11 +44,14 @@ struct State {
     sequence: u64,
     step: Duration,
     counters: Arc<Counters>,
+    /// Made for the first frame.
+    packer: Option<Packer>,
     described_at: Timestamp,
     dropped_before: u64,
     /// The sources that failed the last time, so that each is told once.
     failed_before: Vec<&'static str>,
     plugins: Vec<PluginSpec>,
+    labels: BTreeMap<String, String>,
 }
 
 impl Measuring {
@@ -62,10 +67,12 @@ impl Measuring {
             sequence: 0,
             step: settings.step,
             counters,
+            packer: None,
             described_at: now,
             dropped_before: 0,
             failed_before: Vec::new(),
             plugins: settings.plugins.clone(),
+            labels: settings.labels.clone(),
         };
         Self { clock, step: settings.step, state: Some(state) }
     }
@@ -170,10 +177,11 @@ impl State {
             self.dropped_before = dropped;
         }
         let counters = Arc::clone(&self.counters);
-        let plugins = &self.plugins;
+        let (plugins, labels) = (&self.plugins, &self.labels);
         let batch = self.reader.read_with(now, |out| {
             counters.push(out);
             plugins::describe(plugins, out);
+            labels::describe(labels, out);
         });
         self.report_failures();
         batch
@@ -184,7 +192,11 @@ impl State {
         self.sequence += 1;
         let host = self.host.clone();
         let frame = Frame { host, run: self.run, sequence: self.sequence, batch, results };
-        pack::compress(&frame::encode(&frame))
+        let packer = match &mut self.packer {
+            Some(packer) => packer,
+            none => none.insert(Packer::new()?),
+        };
+        packer.pack(&frame::encode(&frame))
     }
 
     /// Logs each source that began to fail; one that the machine does not have only for debugging.

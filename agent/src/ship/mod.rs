@@ -14,6 +14,7 @@ pub(crate) mod queue;
 pub(crate) mod spool;
 pub(crate) mod target;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub roots: Roots,
     /// The folders in which the server may ask for files; it may ask for processes and ports.
     pub folders: Vec<PathBuf>,
+    /// Labels of the host, for the server's groups, rules and routes.
+    pub labels: BTreeMap<String, String>,
     /// What to run besides.
     pub plugins: Vec<PluginSpec>,
 }

@@ -10,6 +10,13 @@ use super::Roots;
 /// interrupts has 200 KiB.
 const FILE_BYTES_MAX: usize = 4 << 20;
 
+/// Largest buffer that is kept from reading to reading, in bytes: what one large file needed is not
+/// held for ever.
+const BUFFER_BYTES_KEPT: usize = 256 << 10;
+
+/// Largest attribute that is read, in bytes: the kernel writes no more than a page of 4 KiB.
+const ATTRIBUTE_BYTES_MAX: usize = 4096;
+
 /// Most entries of a folder that are looked at: interfaces, sensors.
 const ENTRIES_MAX: usize = 4096;
 
@@ -50,14 +57,30 @@ pub enum SourceError {
 /// Reads files; keeps one buffer for all of them.
 pub(crate) struct Files {
     roots: Roots,
+    /// UTF-8; what is none (a mount point may be anything) is replaced.
     buffer: Vec<u8>,
-    /// In the place of `buffer` when a file is not UTF-8 (a mount point may be anything).
-    lossy: String,
+    /// One attribute; its bytes behind the end are of earlier ones.
+    line: Vec<u8>,
+    /// The file that is in `buffer`, while the reading lasts that it was read in.
+    held: Option<PathBuf>,
 }
 
 impl Files {
     pub(crate) fn new(roots: Roots) -> Self {
-        Self { roots, buffer: Vec::with_capacity(16 << 10), lossy: String::new() }
+        Self {
+            roots,
+            buffer: Vec::with_capacity(16 << 10),
+            line: vec![0; ATTRIBUTE_BYTES_MAX],
+            held: None,
+        }
+    }
+
+    /// Begins a reading: what was read before counts no more.
+    pub(super) fn begin(&mut self) {
+        self.held = None;
+        if self.buffer.capacity() > BUFFER_BYTES_KEPT {
+            self.buffer = Vec::new();
+        }
     }
 
     pub(super) fn roots(&self) -> &Roots {
@@ -84,10 +107,15 @@ impl Files {
         self.read(&self.proc_path(path))
     }
 
+    /// Reads a file of one line below `/proc/sys`, without blanks around it.
+    pub(super) fn proc_line(&mut self, path: &str) -> Result<&str, SourceError> {
+        self.attribute(&self.proc_path(path)).map(str::trim)
+    }
+
     /// Reads a file of one line below `/sys`; `None` when it is missing, empty or refuses to be
     /// read, as many attributes do while a device is down.
     pub(super) fn sys_line(&mut self, path: &Path) -> Option<&str> {
-        self.read(path).ok().map(str::trim).filter(|line| !line.is_empty())
+        self.attribute(path).ok().map(str::trim).filter(|line| !line.is_empty())
     }
 
     /// Reads a number of a file of one line.
@@ -95,34 +123,50 @@ impl Files {
         self.sys_line(path).and_then(number)
     }
 
-    /// Reads a file.
+    /// Reads a file. One that two sources read one after the other is read once.
     pub(super) fn read(&mut self, path: &Path) -> Result<&str, SourceError> {
+        if self.held.as_deref() != Some(path) {
+            self.fill(path)?;
+            self.held = Some(path.into());
+        }
+        Ok(std::str::from_utf8(&self.buffer).unwrap_or_default())
+    }
+
+    fn fill(&mut self, path: &Path) -> Result<(), SourceError> {
+        self.held = None;
         self.buffer.clear();
         let result = File::open(path)
             .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut self.buffer));
-        let error = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => SourceError::Absent { path: path.into() },
-            _ => SourceError::Read { path: path.into(), source },
-        };
-        if result.map_err(error)? > FILE_BYTES_MAX {
+        if result.map_err(|source| error_of(path, source))? > FILE_BYTES_MAX {
             return Err(SourceError::TooLarge { path: path.into() });
         }
-        if let Ok(text) = std::str::from_utf8(&self.buffer) {
-            Ok(text)
-        } else {
-            self.lossy = String::from_utf8_lossy(&self.buffer).into_owned();
-            Ok(&self.lossy)
+        if std::str::from_utf8(&self.buffer).is_err() {
+            self.buffer = String::from_utf8_lossy(&self.buffer).into_owned().into_bytes();
         }
+        Ok(())
+    }
+
+    /// Reads a file that the kernel gives whole in one read: an attribute of sysfs or a sysctl
+    /// (Linux `fs/kernfs/file.c`, `fs/proc/proc_sysctl.c`). A second read to find the end would
+    /// cost as much as the first. What is not UTF-8 is as if it were empty.
+    fn attribute(&mut self, path: &Path) -> Result<&str, SourceError> {
+        let length = File::open(path).and_then(|mut file| file.read(&mut self.line));
+        let length = length.map_err(|source| error_of(path, source))?;
+        Ok(std::str::from_utf8(&self.line[..length]).unwrap_or_default())
+    }
+}
+
+fn error_of(path: &Path, source: io::Error) -> SourceError {
+    match source.kind() {
+        io::ErrorKind::NotFound => SourceError::Absent { path: path.into() },
+        _ => SourceError::Read { path: path.into(), source },
     }
 }
 
 /// Returns the names in a folder, sorted. Errors: as for files.
 pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, SourceError> {
-    let error = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => SourceError::Absent { path: folder.into() },
-        _ => SourceError::Read { path: folder.into(), source },
-    };
-    let entries = fs::read_dir(folder).map_err(error)?.take(ENTRIES_MAX);
+    let entries =
+        fs::read_dir(folder).map_err(|source| error_of(folder, source))?.take(ENTRIES_MAX);
     let mut names: Vec<String> =
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();

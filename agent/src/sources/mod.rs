@@ -33,6 +33,7 @@ mod time;
 mod vmstat;
 
 mod files;
+mod kept;
 mod output;
 
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ use noroshi_model::{Batch, MetricMeta, Timestamp};
 
 pub(crate) use files::Files;
 pub use files::SourceError;
+use kept::Kept;
 #[cfg(feature = "ship")]
 pub(crate) use os::os_release;
 pub(crate) use output::{Metric, Output};
@@ -86,6 +88,8 @@ pub struct Reader {
     sources: Vec<Box<dyn Source>>,
     output: Output,
     failures: Vec<(&'static str, SourceError)>,
+    /// The metrics whose names are known beforehand were described.
+    is_described: bool,
 }
 
 impl std::fmt::Debug for Reader {
@@ -108,7 +112,13 @@ impl Reader {
     /// Makes a reader of all sources.
     pub fn new(roots: Roots) -> Self {
         let files = Files::new(roots);
-        Self { files, sources: all(), output: Output::default(), failures: Vec::new() }
+        Self {
+            files,
+            sources: all(),
+            output: Output::default(),
+            failures: Vec::new(),
+            is_described: false,
+        }
     }
 
     /// Reads everything once.
@@ -122,11 +132,17 @@ impl Reader {
 
     /// Reads everything once, and whatever else `more` adds.
     pub(crate) fn read_with(&mut self, now: Timestamp, more: impl FnOnce(&mut Output)) -> Batch {
+        self.files.begin();
         self.output.begin(now);
-        self.output.describe(&SCRAPES);
         self.failures.clear();
+        let is_described = std::mem::replace(&mut self.is_described, true);
+        if !is_described {
+            self.output.describe(&SCRAPES);
+        }
         for source in &mut self.sources {
-            self.output.describe(source.metrics());
+            if !is_described {
+                self.output.describe(source.metrics());
+            }
             let mark = self.output.mark();
             let begin = Instant::now();
             let result = source.read(&mut self.files, &mut self.output);
@@ -147,6 +163,7 @@ impl Reader {
     /// Forgets which metrics were described: the next batch has all metas again.
     pub fn describe_again(&mut self) {
         self.output.describe_again();
+        self.is_described = false;
     }
 
     /// Returns the sources that failed in the last reading, by name, and why.
@@ -171,7 +188,7 @@ pub fn metas() -> Vec<MetricMeta> {
 /// Returns the sources in the order of reading: cheap ones first.
 fn all() -> Vec<Box<dyn Source>> {
     vec![
-        Box::new(time::Time),
+        Box::new(time::Time::default()),
         Box::new(time::Timex),
         Box::new(cpu::Cpu::default()),
         Box::new(stat::Stat),
@@ -184,14 +201,14 @@ fn all() -> Vec<Box<dyn Source>> {
         Box::new(netclass::Netclass::default()),
         Box::new(netstat::Netstat),
         Box::new(sockstat::Sockstat),
-        Box::new(route::Route),
+        Box::new(route::Route::default()),
         Box::new(network_extras::Softnet),
         Box::new(network_extras::Arp),
         Box::new(network_extras::Conntrack),
         Box::new(system_limits::Filefd),
         Box::new(system_limits::Entropy),
-        Box::new(os::Uname),
-        Box::new(os::Os),
+        Box::new(os::Uname::default()),
+        Box::new(os::Os::default()),
         Box::new(redundancy::Bonding),
         Box::new(redundancy::Mdadm),
         Box::new(hwmon::Hwmon),

@@ -6,15 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use noroshi_model::Timestamp;
 
 use super::files::{Files, SourceError, names_in, number};
+use super::kept::is_known;
 use super::{Metric, Output, Source};
-
-/// How long what seldom changes is taken as known.
-const KNOWN_MAX: Duration = Duration::from_mins(1);
 
 /// Bytes in a second of one Mbit/s.
 const BYTES_PER_MEGABIT: f64 = 125_000.0;
@@ -133,14 +130,12 @@ fn read(
     for (value, attribute) in always.iter_mut().zip(ATTRIBUTES) {
         *value = line(attribute).as_deref().and_then(attribute_number);
     }
-    let is_known = |before: &Interface| {
-        let age = now.as_millis().saturating_sub(before.read_at.as_millis());
-        // A clock that was set back makes the age negative.
-        (0..KNOWN_MAX.as_millis() as i64).contains(&age)
+    let is_same = |before: &Interface| {
+        is_known(before.read_at, now)
             && before.state == state
             && before.numbers[..READ_ALWAYS] == *always
     };
-    if let Some(before) = before.filter(is_known) {
+    if let Some(before) = before.filter(is_same) {
         return Some(before);
     }
     for (value, attribute) in seldom.iter_mut().zip(&ATTRIBUTES[READ_ALWAYS..]) {

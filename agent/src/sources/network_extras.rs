@@ -126,7 +126,7 @@ impl Source for Conntrack {
     fn read(&mut self, files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
         for (file, metric) in ["count", "max"].into_iter().zip(&CONNTRACK) {
             let path = format!("sys/net/netfilter/nf_conntrack_{file}");
-            if let Some(value) = number(files.proc(&path)?.trim()) {
+            if let Some(value) = number(files.proc_line(&path)?) {
                 out.push(metric.name, &[], value);
             }
         }

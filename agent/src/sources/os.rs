@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::files::{Files, SourceError};
-use super::{Metric, Output, Source};
+use super::{Kept, Metric, Output, Source};
 
 /// Names the kernel and the host: `/proc/sys/kernel`.
-pub(super) struct Uname;
+#[derive(Default)]
+pub(super) struct Uname {
+    kept: Kept,
+}
 
 const UNAME: [Metric; 1] =
     [Metric::gauge("node_uname_info", "", "1, with what the kernel says of itself.")];
@@ -21,32 +24,33 @@ impl Source for Uname {
     }
 
     fn read(&mut self, files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
-        let mut line = |name: &str| {
-            let text = files.proc(&format!("sys/kernel/{name}"));
-            text.map(|text| text.trim().to_owned())
-        };
-        let release = line("osrelease")?;
-        // The file is there since Linux 6.1; before that, what this program was built for.
-        let machine = line("arch").unwrap_or_else(|_| std::env::consts::ARCH.to_owned());
-        let labels = [
-            ("domainname", line("domainname").unwrap_or_default()),
-            ("machine", machine),
-            ("nodename", line("hostname").unwrap_or_default()),
-            ("release", release),
-            ("sysname", line("ostype").unwrap_or_default()),
-            ("version", line("version").unwrap_or_default()),
-        ];
-        out.push(
-            "node_uname_info",
-            &labels.each_ref().map(|(name, value)| (*name, value.as_str())),
-            1.0,
-        );
-        Ok(())
+        self.kept.tell(out, |out| read_uname(files, out))
     }
 }
 
+fn read_uname(files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
+    let mut line = |name: &str| files.proc_line(&format!("sys/kernel/{name}")).map(str::to_owned);
+    let release = line("osrelease")?;
+    // The file is there since Linux 6.1; before that, what this program was built for.
+    let machine = line("arch").unwrap_or_else(|_| std::env::consts::ARCH.to_owned());
+    let labels = [
+        ("domainname", line("domainname").unwrap_or_default()),
+        ("machine", machine),
+        ("nodename", line("hostname").unwrap_or_default()),
+        ("release", release),
+        ("sysname", line("ostype").unwrap_or_default()),
+        ("version", line("version").unwrap_or_default()),
+    ];
+    let labels = labels.each_ref().map(|(name, value)| (*name, value.as_str()));
+    out.push("node_uname_info", &labels, 1.0);
+    Ok(())
+}
+
 /// Names the operating system: `/etc/os-release`.
-pub(super) struct Os;
+#[derive(Default)]
+pub(super) struct Os {
+    kept: Kept,
+}
 
 const OS: [Metric; 2] = [
     Metric::gauge("node_os_info", "", "1, with what the operating system says of itself."),
@@ -79,16 +83,20 @@ impl Source for Os {
     }
 
     fn read(&mut self, files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
-        let release = os_release(files)?;
-        let text = |key: &str| release.get(key).map_or("", String::as_str);
-        let labels = OS_LABELS.map(|(label, key)| (label, text(key)));
-        out.push("node_os_info", &labels, 1.0);
-        if let Some(version) = version_number(text("VERSION_ID")) {
-            let labels = [("id", text("ID")), ("id_like", text("ID_LIKE")), ("name", text("NAME"))];
-            out.push("node_os_version", &labels, version);
-        }
-        Ok(())
+        self.kept.tell(out, |out| read_os(files, out))
     }
+}
+
+fn read_os(files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
+    let release = os_release(files)?;
+    let text = |key: &str| release.get(key).map_or("", String::as_str);
+    let labels = OS_LABELS.map(|(label, key)| (label, text(key)));
+    out.push("node_os_info", &labels, 1.0);
+    if let Some(version) = version_number(text("VERSION_ID")) {
+        let labels = [("id", text("ID")), ("id_like", text("ID_LIKE")), ("name", text("NAME"))];
+        out.push("node_os_version", &labels, version);
+    }
+    Ok(())
 }
 
 /// Reads `/etc/os-release`, or `/usr/lib/os-release` when that is missing.

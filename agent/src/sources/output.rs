@@ -88,6 +88,17 @@ impl Output {
         self.batch.samples.truncate(mark);
     }
 
+    /// Returns the samples after a mark.
+    pub(super) fn since(&self, mark: usize) -> &[Sample] {
+        &self.batch.samples[mark..]
+    }
+
+    /// Adds samples of an earlier reading as those of this one.
+    pub(super) fn repeat(&mut self, samples: &[Sample]) {
+        let now = samples.iter().map(|sample| Sample { at: self.at, ..sample.clone() });
+        self.batch.samples.extend(now);
+    }
+
     pub(super) fn describe_again(&mut self) {
         self.described.clear();
     }

@@ -1,4 +1,4 @@
-//! The way out of the machine and its own addresses: `/proc/net/route`, `/proc/net/ipv6_route`,
+//! The ways out of the machine and its own addresses: `/proc/net/route`, `/proc/net/ipv6_route`,
 //! `/proc/net/fib_trie`, `/proc/net/if_inet6`. The server finds from them through which host another
 //! is reached.
 //!
@@ -11,21 +11,40 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::files::{Files, SourceError};
-use super::{Metric, Output, Source};
+use super::{Kept, Metric, Output, Source};
 
-/// Reads default routes and own addresses.
-pub(super) struct Route;
+/// Reads routes and own addresses.
+#[derive(Default)]
+pub(super) struct Route {
+    kept: Kept,
+}
 
 const ROUTE: &str = "node_network_route_info";
 const ADDRESS: &str = "node_network_address_info";
 const METRICS: [Metric; 2] = [
-    Metric::gauge(ROUTE, "", "A default route: through which gateway the machine reaches others."),
+    Metric::gauge(ROUTE, "", "A route: through which gateway, or, without one, directly."),
     Metric::gauge(ADDRESS, "", "An address that the machine itself has."),
 ];
 /// Most addresses that are told: a node of a cluster has hundreds that nobody reaches it by.
 const ADDRESSES_MAX: usize = 32;
+/// Most routes that are told, the widest first: a router has thousands.
+const ROUTES_MAX: usize = 64;
 /// `RTF_GATEWAY` of Linux `include/uapi/linux/route.h`: the route leads through another machine.
-const GATEWAY: u32 = 2;
+const GATEWAY: u32 = 0x2;
+/// `RTF_REJECT` of the same: it leads nowhere.
+const REJECT: u32 = 0x200;
+/// `RTF_LOCAL` of Linux `include/uapi/linux/ipv6_route.h`: it leads to the machine itself.
+const LOCAL: u32 = 0x8000_0000;
+
+/// A route; ordered with the widest first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    bits: u32,
+    network: IpAddr,
+    device: String,
+    /// `None`: what is in the network is reached directly.
+    gateway: Option<IpAddr>,
+}
 
 impl Source for Route {
     fn name(&self) -> &'static str {
@@ -37,51 +56,83 @@ impl Source for Route {
     }
 
     fn read(&mut self, files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
-        let mut routes: BTreeSet<(String, IpAddr)> = BTreeSet::new();
-        routes.extend(files.proc("net/route")?.lines().filter_map(route_v4));
-        // A machine without IPv6 has neither file.
-        if let Ok(text) = files.proc("net/ipv6_route") {
-            routes.extend(text.lines().filter_map(route_v6));
-        }
-        for (device, gateway) in routes {
-            let gateway = gateway.to_string();
-            out.push(ROUTE, &[("dest", "default"), ("device", &device), ("gw", &gateway)], 1.0);
-        }
-        let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
-        if let Ok(text) = files.proc("net/fib_trie") {
-            addresses.extend(local_v4(text));
-        }
-        if let Ok(text) = files.proc("net/if_inet6") {
-            addresses.extend(text.lines().filter_map(local_v6));
-        }
-        for address in addresses.into_iter().take(ADDRESSES_MAX) {
-            out.push(ADDRESS, &[("address", &address.to_string())], 1.0);
-        }
-        Ok(())
+        self.kept.tell(out, |out| read(files, out))
     }
 }
 
-/// Reads `eth0 00000000 010200C0 0003 ...`: device, destination, gateway, flags; addresses as the
-/// machine's own number of four bytes, in hexadecimal.
-fn route_v4(line: &str) -> Option<(String, IpAddr)> {
-    let mut words = line.split_ascii_whitespace();
-    let (device, destination, gateway) = (words.next()?, words.next()?, words.next()?);
-    let flags = u32::from_str_radix(words.next()?, 16).ok()?;
-    let gateway = u32::from_str_radix(gateway, 16).ok()?;
-    let is_default = destination == "00000000" && flags & GATEWAY != 0 && gateway != 0;
-    let gateway = Ipv4Addr::from(gateway.to_ne_bytes());
-    is_default.then(|| (device.to_owned(), gateway.into()))
+fn read(files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
+    let mut ways: BTreeSet<Way> = BTreeSet::new();
+    match files.proc("net/route") {
+        Ok(text) => ways.extend(text.lines().filter_map(route_v4)),
+        // A router of the internet has a million routes: they say nothing of one host's place.
+        Err(SourceError::TooLarge { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    // A machine without IPv6 has neither file.
+    if let Ok(text) = files.proc("net/ipv6_route") {
+        ways.extend(text.lines().filter_map(route_v6));
+    }
+    for way in ways.into_iter().take(ROUTES_MAX) {
+        let dest = match way.bits {
+            0 => "default".to_owned(),
+            bits => format!("{}/{bits}", way.network),
+        };
+        let gateway = way.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        out.push(ROUTE, &[("dest", &dest), ("device", &way.device), ("gw", &gateway)], 1.0);
+    }
+    let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
+    if let Ok(text) = files.proc("net/fib_trie") {
+        addresses.extend(local_v4(text));
+    }
+    if let Ok(text) = files.proc("net/if_inet6") {
+        addresses.extend(text.lines().filter_map(local_v6));
+    }
+    for address in addresses.into_iter().take(ADDRESSES_MAX) {
+        out.push(ADDRESS, &[("address", &address.to_string())], 1.0);
+    }
+    Ok(())
+}
+
+/// Reads `eth0 000200C0 010200C0 0003 0 0 100 00FFFFFF ...`: device, destination, gateway, flags, two
+/// counts, metric, mask; addresses as the machine's own number of four bytes, in hexadecimal.
+fn route_v4(line: &str) -> Option<Way> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let &[device, destination, gateway, flags, _, _, _, mask, ..] = words.as_slice() else {
+        return None;
+    };
+    let address = |hex: &str| {
+        u32::from_str_radix(hex, 16).ok().map(|number| Ipv4Addr::from(number.to_ne_bytes()))
+    };
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    let bits = address(mask)?.to_bits().count_ones();
+    way(flags, device, (address(destination)?.into(), bits), address(gateway)?.into())
 }
 
 /// Reads destination, its bits, source, its bits, next hop, metric, counts, flags, device.
-fn route_v6(line: &str) -> Option<(String, IpAddr)> {
+fn route_v6(line: &str) -> Option<Way> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let [destination, bits, _, _, hop, _, _, _, flags, device] = words[..] else { return None };
+    let address = |hex: &str| u128::from_str_radix(hex, 16).ok().map(Ipv6Addr::from_bits);
     let flags = u32::from_str_radix(flags, 16).ok()?;
-    let hop = u128::from_str_radix(hop, 16).ok()?;
-    let is_default = bits == "00" && destination.bytes().all(|byte| byte == b'0');
-    let is_way = is_default && flags & GATEWAY != 0 && hop != 0;
-    is_way.then(|| (device.to_owned(), Ipv6Addr::from(hop).into()))
+    let bits = u32::from_str_radix(bits, 16).ok()?;
+    let network = address(destination)?;
+    // What every link has says nothing of the way to others.
+    if network.is_unicast_link_local() || network.is_multicast() {
+        return None;
+    }
+    way(flags, device, (network.into(), bits), address(hop)?.into())
+}
+
+/// Returns the way of a route that leads to other machines.
+fn way(flags: u32, device: &str, network: (IpAddr, u32), hop: IpAddr) -> Option<Way> {
+    let has_gateway = flags & GATEWAY != 0 && !hop.is_unspecified();
+    let is_inside = flags & (REJECT | LOCAL) != 0 || device == "lo";
+    // A default route without gateway (a tunnel) names nobody.
+    if is_inside || (network.1 == 0 && !has_gateway) {
+        return None;
+    }
+    let gateway = has_gateway.then_some(hop);
+    Some(Way { bits: network.1, network: network.0, device: device.to_owned(), gateway })
 }
 
 /// Finds the leaves `|-- 192.0.2.7` that are followed by `/32 host LOCAL`.

@@ -22,7 +22,7 @@ impl Source for Filefd {
 
     fn read(&mut self, files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
         // Allocated, free (always 0 since Linux 2.6), maximum.
-        let text = files.proc("sys/fs/file-nr")?;
+        let text = files.proc_line("sys/fs/file-nr")?;
         let columns: Vec<f64> = text.split_ascii_whitespace().filter_map(number).collect();
         let &[allocated, _, maximum] = columns.as_slice() else {
             let path = files.proc_path("sys/fs/file-nr");
@@ -54,7 +54,7 @@ impl Source for Entropy {
     fn read(&mut self, files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
         for (file, metric) in ["entropy_avail", "poolsize"].into_iter().zip(&ENTROPY) {
             let path = format!("sys/kernel/random/{file}");
-            let Some(bits) = number(files.proc(&path)?.trim()) else {
+            let Some(bits) = number(files.proc_line(&path)?) else {
                 let path = files.proc_path(&path);
                 return Err(SourceError::Malformed { path, part: "number" });
             };

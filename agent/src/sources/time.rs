@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use super::files::SourceError;
-use super::{Files, Metric, Output, Source};
+use super::{Files, Kept, Metric, Output, Source};
 
 /// What the clock shows and what drives it.
-pub(super) struct Time;
+#[derive(Default)]
+pub(super) struct Time {
+    sources: Kept,
+}
 
 const TIME: [Metric; 3] = [
     Metric::gauge("node_time_seconds", "seconds", "Time of day: seconds since 1970."),
@@ -33,17 +36,23 @@ impl Source for Time {
 
     fn read(&mut self, files: &mut Files, out: &mut Output) -> Result<(), SourceError> {
         out.push("node_time_seconds", &[], out.at().as_secs_f64());
-        let folder = files.sys_path("devices/system/clocksource/clocksource0");
-        for (file, name) in [
-            ("available_clocksource", "node_time_clocksource_available_info"),
-            ("current_clocksource", "node_time_clocksource_current_info"),
-        ] {
-            let line = files.sys_line(&folder.join(file)).unwrap_or("");
-            for clock in line.split_whitespace() {
-                out.push(name, &[("clocksource", clock), ("device", "0")], 1.0);
-            }
+        self.sources.tell(out, |out| {
+            push_clock_sources(files, out);
+            Ok(())
+        })
+    }
+}
+
+fn push_clock_sources(files: &mut Files, out: &mut Output) {
+    let folder = files.sys_path("devices/system/clocksource/clocksource0");
+    for (file, name) in [
+        ("available_clocksource", "node_time_clocksource_available_info"),
+        ("current_clocksource", "node_time_clocksource_current_info"),
+    ] {
+        let line = files.sys_line(&folder.join(file)).unwrap_or("");
+        for clock in line.split_whitespace() {
+            out.push(name, &[("clocksource", clock), ("device", "0")], 1.0);
         }
-        Ok(())
     }
 }
 

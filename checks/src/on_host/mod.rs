@@ -6,20 +6,19 @@
 //! agent's own config names.
 
 mod file;
+#[cfg(feature = "server")]
+mod here;
 mod port;
 mod process;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use noroshi_model::{Status, Timestamp};
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::understand_passive;
-use crate::probe::Finding;
-
 pub use file::FileLook;
+#[cfg(feature = "server")]
+pub(crate) use here::{Looking, look_here};
 pub use port::{PortLook, PortProtocol};
 pub use process::ProcessLook;
 
@@ -90,32 +89,6 @@ impl HostLook {
             Self::File(look) => look.fault(),
         }
     }
-}
-
-/// Looks of this machine that have not come back: one that hangs is not begun again.
-#[derive(Debug, Default)]
-pub(crate) struct Looking(Arc<Mutex<Vec<HostLook>>>);
-
-/// Looks at this machine.
-pub(crate) async fn look_here(look: &HostLook, looking: &Looking, now: Timestamp) -> Finding {
-    let under_way = Arc::clone(&looking.0);
-    if under_way.lock().contains(look) {
-        return Finding::unknown("the look before has not come back: does a file system hang?");
-    }
-    under_way.lock().push(look.clone());
-    let look = look.clone();
-    let looked = tokio::task::spawn_blocking(move || {
-        let seen = look.look(&Ground::here(None, now));
-        under_way.lock().retain(|other| *other != look);
-        seen
-    });
-    let Ok((status, output)) = looked.await else {
-        return Finding::unknown("the look failed by a bug in the server");
-    };
-    let understood = understand_passive(status, &output);
-    let mut finding = Finding::new(status, understood.output);
-    finding.perfdata = understood.perfdata;
-    finding
 }
 
 /// What a look found while it is put together.

@@ -11,6 +11,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+#[cfg(feature = "server")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
@@ -62,6 +63,7 @@ impl Started {
     /// something that the program left behind may still write.
     ///
     /// The output is read at the end only: a pipe holds as much as is kept of it.
+    #[cfg(feature = "server")]
     pub(super) fn ended_within(&mut self, span: Duration, buffer: &mut Vec<u8>) -> Option<Ran> {
         // Nearly the last thing that a program does is to let go of what it wrote to. To wait for
         // that needs no handle.
@@ -263,6 +265,7 @@ fn exit_of(status: ExitStatus) -> Exit {
 }
 
 /// Reads what is left in a pipe that nobody can write to any longer.
+#[cfg(feature = "server")]
 fn read_rest(
     from: &mut impl std::io::Read,
     into: &mut Vec<u8>,

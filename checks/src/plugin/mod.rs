@@ -9,17 +9,24 @@
 //! data.
 
 mod child;
+#[cfg(feature = "server")]
 mod frame;
+#[cfg(feature = "server")]
 mod limits;
 mod perfdata;
+#[cfg(feature = "server")]
 mod plugins;
 mod run;
+#[cfg(feature = "server")]
 mod spawner;
 mod understand;
 
+#[cfg(feature = "server")]
 pub use limits::{LimitError, Limits};
 pub use perfdata::{parse_perfdata, parse_range};
+#[cfg(feature = "server")]
 pub use plugins::{PluginSpec, Plugins, SpawnerSpec};
 pub use run::{OUTPUT_BYTES_MAX, Ran, resolve, run};
+#[cfg(feature = "server")]
 pub use spawner::serve_spawner;
 pub use understand::{Exit, Understood, as_text, understand, understand_passive};

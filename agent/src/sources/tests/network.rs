@@ -149,13 +149,22 @@ fn the_way_out_and_own_addresses_are_told() {
     let route = format!(
         "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
          eth0\t00000000\t{gateway}\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
-         eth0\t000200C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"
+         eth0\t000200C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n\
+         tun0\t0000080A\t090200C0\t0003\t0\t0\t0\t0000FCFF\t0\t0\t0\n\
+         tun0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n\
+         eth0\t0000100A\t00000000\t0201\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
     );
     let zeros = "0".repeat(32);
     let v6 = format!(
         "{zeros} 00 {zeros} 00 fe80000000000000000000000000000a 00000400 00000001 00000000 \
          00000003     eth0\n\
-         {zeros} 00 {zeros} 00 {zeros} ffffffff 00000001 00000000 00200200       lo\n"
+         {zeros} 00 {zeros} 00 {zeros} ffffffff 00000001 00000000 00200200       lo\n\
+         20010db8000000000000000000000000 20 {zeros} 00 {zeros} 00000100 00000001 00000000 \
+         00000001     eth0\n\
+         20010db8000000000000000000000007 80 {zeros} 00 {zeros} 00000000 00000004 00000000 \
+         80200001     eth0\n\
+         fe800000000000000000000000000000 40 {zeros} 00 {zeros} 00000100 00000002 00000000 \
+         00000001     eth0\n"
     );
     let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 192.0.2.7\n        /32 host LOCAL\n     \
                 |-- 192.0.2.255\n        /32 link BROADCAST\n     |-- 127.0.0.1\n        \
@@ -174,8 +183,20 @@ fn the_way_out_and_own_addresses_are_told() {
     ];
     assert_eq!(machine.read("node_network_address_info"), expected);
     let expected = [
+        r#"node_network_route_info{dest="10.8.0.0/14",device="tun0",gw="192.0.2.9"} 1"#,
+        r#"node_network_route_info{dest="192.0.2.0/24",device="eth0"} 1"#,
+        r#"node_network_route_info{dest="2001:db8::/32",device="eth0"} 1"#,
         r#"node_network_route_info{dest="default",device="eth0",gw="192.0.2.1"} 1"#,
         r#"node_network_route_info{dest="default",device="eth0",gw="fe80::a"} 1"#,
     ];
     assert_eq!(machine.read("node_network_route_info"), expected);
+
+    // A router has more than is told: the widest count. What is read is told for a minute.
+    let line = |i| format!("eth1\t0000{i:02X}0A\t090200C0\t0003\t0\t0\t0\t0000FFFF\t0\t0\t0\n");
+    let many = (0..200).map(line).collect::<Vec<String>>().concat();
+    machine.write(&[("proc/net/route", &format!("{many}{route}"))]);
+    assert_eq!(machine.read("node_network_route_info"), expected);
+    let later = machine.read_at(NOW + std::time::Duration::from_mins(1), "node_network_route_info");
+    assert_eq!(later.len(), 64);
+    assert!(later.contains(&expected[4].to_owned()) && later.contains(&expected[3].to_owned()));
 }
