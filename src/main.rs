@@ -9,6 +9,7 @@ mod config;
 mod daemon;
 mod import;
 mod log;
+mod network;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! What is configured: hosts, the checks on them, and how often they are looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use noroshi_model::{CheckId, GraphHint};
@@ -60,6 +60,8 @@ pub struct HostSpec {
     pub depends: Vec<CheckId>,
     /// Labels for routing and for macros.
     pub labels: BTreeMap<String, String>,
+    /// The names of those of `labels` that its agent gave it.
+    pub labels_of_agent: BTreeSet<String>,
     /// Contacts of the host, and of its checks that name none.
     pub contacts: Vec<String>,
     /// Whether nobody is told of it, nor of its checks that do not say.

@@ -138,6 +138,9 @@ pub struct HostView<S = CheckView> {
     pub groups: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// The names of those of `labels` that its agent gave it; the others are of the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels_of_agent: Vec<String>,
     /// Hosts through which it is reached.
     pub parents: Vec<String>,
     /// Its own state.

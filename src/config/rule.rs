@@ -21,6 +21,7 @@ use super::site::RegisteredHost;
 use super::source::Place;
 use super::table::{Table, read};
 use super::{depends, poll};
+use crate::network::Network;
 
 /// The keys of a rule that are no keys of a host.
 const CHOICE: [&str; 4] = ["hosts", "match", "networks", "refuse"];
@@ -69,7 +70,7 @@ pub(crate) struct Rule {
 struct Choice {
     names: Vec<Regex>,
     matchers: Vec<Matcher>,
-    networks: Vec<(IpAddr, u8)>,
+    networks: Vec<Network>,
 }
 
 /// What becomes of a machine that reports.
@@ -126,7 +127,7 @@ impl Rule {
             choice.names.extend(glob(name.get_ref()));
         }
         for network in &raw.networks {
-            match parse_network(network.get_ref()) {
+            match Network::parse(network.get_ref()) {
                 Some(network) => choice.networks.push(network),
                 None => faults.at(
                     &network.span(),
@@ -154,12 +155,15 @@ impl Rule {
         let told = |name: &str| match name {
             INSTANCE => agent.name.as_str(),
             ADDRESS => agent.address.as_str(),
-            fact => agent.facts.get(fact).map_or("", String::as_str),
+            // A label cannot have the name of a fact: what the server knows is not overridden.
+            name => {
+                let said = agent.facts.get(name).or_else(|| agent.labels.get(name));
+                said.map_or("", String::as_str)
+            }
         };
         let address: Option<IpAddr> = agent.address.parse().ok();
-        let is_within = |(network, bits): &(IpAddr, u8)| {
-            address.is_some_and(|address| has_prefix(address, *network, *bits))
-        };
+        let is_within =
+            |network: &Network| address.is_some_and(|address| network.contains(address));
         (names.is_empty() || names.iter().any(|name| name.is_match(&agent.name)))
             && (networks.is_empty() || networks.iter().any(is_within))
             && matchers.iter().all(|matcher| matcher.matches(told(matcher.name())))
@@ -224,28 +228,6 @@ impl Config {
 fn glob(text: &str) -> Option<Regex> {
     let pattern = regex::escape(text).replace(r"\*", ".*").replace(r"\?", ".");
     Regex::new(&format!("^{pattern}$")).ok()
-}
-
-/// Reads address and bits; an address alone is itself.
-fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let bits_max = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.unwrap_or(bits_max);
-    (bits <= bits_max).then_some((address, bits))
-}
-
-/// Tells whether the first bits of two addresses are the same.
-fn has_prefix(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let number = |address: IpAddr| match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    address.is_ipv4() == network.is_ipv4()
-        && (bits == 0 || (number(address) ^ number(network)) >> (128 - u32::from(bits)) == 0)
 }
 
 #[cfg(test)]

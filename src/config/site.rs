@@ -27,8 +27,10 @@ pub(crate) struct RegisteredHost {
     pub(crate) address: String,
     /// The plug-ins that its agent's config names, and how often each is run.
     pub(crate) plugins: BTreeMap<String, Duration>,
-    /// What its agent tells of it, for rules: `os`, `kernel`, `version`, `token`, and its labels.
+    /// What its agent tells of it, for rules: `os`, `kernel`, `version`, `token`.
     pub(crate) facts: BTreeMap<String, String>,
+    /// The labels that its agent's config gives it.
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// What is watched, for the rooms that watch.
@@ -127,6 +129,7 @@ impl Config {
                 Verdict::Refused(_) if self.agents.register != Register::None => continue,
                 _ => HostConfig::new(HostSpec::new(&host.name, &host.address)),
             };
+            label(&mut config.spec, host);
             let own: BTreeSet<_> = config.checks.iter().map(|c| c.id.clone()).collect();
             let of_groups = self.checks_for(&config.spec);
             config.checks.extend(of_groups.into_iter().filter(|c| !own.contains(&c.id)));
@@ -156,6 +159,9 @@ impl Config {
     fn add(&self, site: &mut Site, host: &HostConfig, agent: Option<&RegisteredHost>) {
         let is_local = self.local.is_watched && host.spec.name == self.local.name;
         let mut spec = host.spec.clone();
+        if let Some(agent) = agent {
+            label(&mut spec, agent);
+        }
         if let (true, Some(agent)) = (spec.address.is_empty(), agent) {
             spec.address.clone_from(&agent.address);
         } else if spec.address.is_empty() && is_local {
@@ -192,7 +198,7 @@ impl Config {
         } else if has_agent && self.agents.has_checks {
             builtin::of_an_agent(&spec.name).into_iter().for_each(&mut keep);
         }
-        host.checks.iter().cloned().for_each(&mut keep);
+        self.chosen(host, &spec).into_iter().for_each(&mut keep);
         if let Some(agent) = agent {
             plugins::tie(&mut checks, agent, self.agents.has_plugins);
         }
@@ -201,11 +207,47 @@ impl Config {
         site.checks.hosts.push(spec);
     }
 
+    /// Returns the checks of a host whose labels are those of `spec`, which its agent's are among.
+    fn chosen(&self, host: &HostConfig, spec: &HostSpec) -> Vec<CheckSpec> {
+        let mut checks = host.checks.clone();
+        if spec.labels == host.spec.labels {
+            return checks;
+        }
+        let expressions = Expressions::default();
+        for group in &self.group_checks {
+            match (group.is_for(&host.spec), group.is_for(spec)) {
+                (false, true) => {
+                    let check = group.on_host(spec, &expressions);
+                    // What the host's own table says of a check of that name holds.
+                    if checks.iter().all(|own| own.id != check.id) {
+                        checks.push(check);
+                    }
+                }
+                (true, false) => {
+                    let check = group.on_host(spec, &expressions);
+                    checks.retain(|own| *own != check);
+                }
+                _ => {}
+            }
+        }
+        checks
+    }
+
     /// Makes the host's state depend on its agent's reports.
     fn watch_agent(&self, spec: &mut HostSpec) {
         let (probe, timing) = builtin::agent_reports(&spec.name, self.agents.silence);
         let is_named = matches!(probe, Probe::Expression(_));
         debug_assert!(is_named, "an agent is watched by its series");
         (spec.probe, spec.timing) = (Some(probe), timing);
+    }
+}
+
+/// Adds the labels that an agent gives its host; what the configuration says of a name holds.
+fn label(spec: &mut HostSpec, agent: &RegisteredHost) {
+    for (name, value) in &agent.labels {
+        if !spec.labels.contains_key(name) {
+            spec.labels.insert(name.clone(), value.clone());
+            spec.labels_of_agent.insert(name.clone());
+        }
     }
 }

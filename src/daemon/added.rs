@@ -51,9 +51,10 @@ impl Configuration for Door {
 
     fn suggested_parents(&self) -> BoxFuture<'_, Vec<SuggestedParent>> {
         let daemon = Arc::clone(&self.0);
-        let suggesting = tokio::task::spawn_blocking(move || daemon.suggested_parents());
         Box::pin(async move {
-            suggesting.await.unwrap_or_else(|error| {
+            let server = daemon.applied.lock().await.config.local.name.clone();
+            let work = move || daemon.suggested_parents(&server);
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "cannot suggest parents");
                 Vec::new()
             })
@@ -64,7 +65,8 @@ impl Configuration for Door {
         Box::pin(async move {
             let refused = self.0.refused_agents().await.into_iter();
             let told = refused.map(|(host, reason)| {
-                let RegisteredHost { name, address, facts, .. } = host;
+                let RegisteredHost { name, address, mut facts, labels, .. } = host;
+                facts.extend(labels);
                 RefusedAgent { host: name, address, facts, reason }
             });
             told.collect()

@@ -103,7 +103,8 @@ impl Daemon {
         let Some(agent) = self.ingest.agent(host) else { return false };
         let plugins = register::intervals(agent.plugin_intervals_ms);
         let facts = register::facts([&agent.os, &agent.kernel, &agent.version, &agent.token]);
-        let host = RegisteredHost { name: agent.host, address: agent.address, plugins, facts };
+        let (name, address, labels) = (agent.host, agent.address, agent.labels);
+        let host = RegisteredHost { name, address, plugins, facts, labels };
         if let Err(error) = self.register(vec![host]).await {
             tracing::error!(error = format!("{error:#}"), "cannot register a host");
             return false;

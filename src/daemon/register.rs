@@ -25,6 +25,9 @@ struct HostRecord {
     /// What rules match; since 0.1.0 without a new version.
     #[serde(default)]
     facts: BTreeMap<String, String>,
+    /// What its agent's config calls it; since 0.1.0 without a new version.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 /// Returns the hosts that registered themselves earlier, by name.
@@ -36,8 +39,8 @@ pub(super) fn load(records: &dyn Records) -> anyhow::Result<Vec<RegisteredHost>>
         match serde_json::from_slice::<HostRecord>(&value) {
             Ok(record) if record.version == 1 => {
                 let plugins = intervals(record.plugin_intervals_ms);
-                let HostRecord { address, facts, .. } = record;
-                hosts.push(RegisteredHost { name, address, plugins, facts });
+                let HostRecord { address, facts, labels, .. } = record;
+                hosts.push(RegisteredHost { name, address, plugins, facts, labels });
             }
             Ok(record) => {
                 tracing::error!(host = name, version = record.version, "host record is too new");
@@ -78,6 +81,7 @@ pub(super) fn remember(
             first_seen: before.map_or(now, |before| before.first_seen),
             plugin_intervals_ms: plugins.collect(),
             facts: host.facts.clone(),
+            labels: host.labels.clone(),
         };
         batch.put(Space::Hosts, host.name.as_bytes(), serde_json::to_vec(&record)?);
     }
@@ -98,6 +102,7 @@ mod tests {
             address: "192.0.2.7".to_owned(),
             plugins: intervals(BTreeMap::from([("raid".to_owned(), 60_000)])),
             facts: BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
+            labels: BTreeMap::from([("role".to_owned(), "web".to_owned())]),
         };
         remember(&records, std::slice::from_ref(&host), Timestamp::from_secs(9)).unwrap();
         let mut batch = RecordBatch::new();

@@ -50,7 +50,8 @@ impl Daemon {
                 let known = applied.registered.iter().find(|known| known.name == host.name);
                 // The address is that of its first report.
                 let is_as_known = known.is_some_and(|known| {
-                    known.plugins == host.plugins && known.facts == host.facts
+                    (&known.plugins, &known.facts, &known.labels)
+                        == (&host.plugins, &host.facts, &host.labels)
                 });
                 // One that was taken before is judged anew, and keeps what is known of it.
                 let may = self.may_be_host(&applied.config, host) || known.is_some();
@@ -180,7 +181,7 @@ impl Daemon {
 fn reported(host: noroshi_collector::HostSeen) -> RegisteredHost {
     let facts = register::facts([&host.os, &host.kernel, &host.version, &host.token]);
     let plugins = register::intervals(host.plugin_intervals_ms);
-    RegisteredHost { name: host.host, address: host.address, plugins, facts }
+    RegisteredHost { name: host.host, address: host.address, plugins, facts, labels: host.labels }
 }
 
 /// Names all hosts and checks of a site.

@@ -100,6 +100,7 @@ impl Board {
             address: spec.address.clone(),
             groups: spec.groups.clone(),
             labels: spec.labels.clone(),
+            labels_of_agent: spec.labels_of_agent.iter().cloned().collect(),
             parents: spec.parents.clone(),
             state: HostState {
                 status: state.status,
@@ -113,10 +114,11 @@ impl Board {
     }
 
     fn host_view(&self, entry: &Entry) -> HostView {
-        let HostRow { name, alias, address, groups, labels, parents, counts, .. } =
-            self.host_row(entry);
+        let HostRow {
+            name, alias, address, groups, labels, labels_of_agent, parents, counts, ..
+        } = self.host_row(entry);
         let state = self.view_of(entry);
-        HostView { name, alias, address, groups, labels, parents, state, counts }
+        HostView { name, alias, address, groups, labels, labels_of_agent, parents, state, counts }
     }
 
     fn view_of(&self, entry: &Entry) -> CheckView {

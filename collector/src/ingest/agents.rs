@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use noroshi_model::Timestamp;
 use noroshi_model::frame::Frame;
+use noroshi_model::host_label::{self, HOST_LABELS, HOST_LABELS_MAX};
 use serde::Serialize;
 
 use super::unpack::Read;
@@ -44,6 +45,8 @@ pub struct AgentView {
     pub series: usize,
     /// The plug-ins that its config names, and how often each is run, in milliseconds.
     pub plugin_intervals_ms: BTreeMap<String, u64>,
+    /// The labels that its config gives the host.
+    pub labels: BTreeMap<String, String>,
     /// Frames since the start of the server.
     pub frames: u64,
     /// Frames that the agent numbered and that did not come, since the start of its run.
@@ -67,6 +70,8 @@ pub struct HostSeen {
     pub address: String,
     /// The plug-ins that its config names, and how often each is run, in milliseconds.
     pub plugin_intervals_ms: BTreeMap<String, u64>,
+    /// The labels that its config gives the host.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// All agents by host.
@@ -154,6 +159,9 @@ impl Agents {
             let plugin_intervals_ms = plugin_intervals(frame);
             is_otherwise |= view.plugin_intervals_ms != plugin_intervals_ms;
             view.plugin_intervals_ms = plugin_intervals_ms;
+            let labels = host_labels(frame);
+            is_otherwise |= view.labels != labels;
+            view.labels = labels;
         }
         view.machine_id.clone_from(&host.machine_id);
         view.last_seen = at;
@@ -184,6 +192,7 @@ impl Known {
             clock_offset_ms: 0,
             series: 0,
             plugin_intervals_ms: BTreeMap::new(),
+            labels: BTreeMap::new(),
             frames: 0,
             frames_missing: 0,
         };
@@ -217,6 +226,7 @@ impl Known {
             token: view.token.clone(),
             address: view.address.clone(),
             plugin_intervals_ms: view.plugin_intervals_ms.clone(),
+            labels: view.labels.clone(),
         }
     }
 }
@@ -224,6 +234,18 @@ impl Known {
 /// Tells whether a frame holds more than results and what the server added.
 fn is_reading(frame: &Frame) -> bool {
     frame.batch.samples.iter().any(|sample| sample.labels.name() != super::CLOCK_OFFSET)
+}
+
+/// Returns the labels that a reading gives its host; those that an agent may not give are left out.
+fn host_labels(frame: &Frame) -> BTreeMap<String, String> {
+    let mut told = frame.batch.samples.iter().filter(|s| s.labels.name() == HOST_LABELS);
+    let labels = told.next_back().into_iter().flat_map(|sample| sample.labels.iter());
+    labels
+        // The agent refuses these at its start; another program may send what it likes.
+        .filter(|(name, value)| host_label::fault(name, value).is_none())
+        .take(HOST_LABELS_MAX)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// The series by which an agent tells which plug-ins it runs.

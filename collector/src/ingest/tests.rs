@@ -205,6 +205,42 @@ async fn results_are_acknowledged_when_they_are_done_and_requests_come_back() {
 }
 
 #[tokio::test]
+async fn labels_of_a_host_are_known_with_its_readings_and_their_bounds_are_kept() {
+    let stage = stage(Limits::default());
+    let mut seen = stage.ingest.hosts_seen();
+    let told = |sequence, labels: &[(&str, &str)]| {
+        let mut whole = frame("web1", sequence, 1);
+        let name = [("__name__", "noroshi_agent_labels_info")];
+        let labels = Labels::new(name.into_iter().chain(labels.iter().copied()));
+        whole.batch.samples.push(Sample { labels, at: NOW, value: 1.0 });
+        whole
+    };
+    // What an agent may not say is left out, whoever sends it.
+    let given = [("role", "web"), ("token", "admin"), ("host", "other"), ("rack", "b4")];
+    stage.send(&[told(1, &given)]).await.unwrap();
+    let expected = |labels: &[(&str, &str)]| -> std::collections::BTreeMap<String, String> {
+        labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    assert_eq!(seen.recv().await.unwrap().labels, expected(&[("rack", "b4"), ("role", "web")]));
+    // The same again is no news; a change is; results alone say nothing of labels.
+    stage.send(&[told(2, &given)]).await.unwrap();
+    assert!(seen.try_recv().is_err());
+    stage.send(&[told(3, &[("role", "db")])]).await.unwrap();
+    assert_eq!(seen.recv().await.unwrap().labels, expected(&[("role", "db")]));
+    let mut alone = frame("web1", 4, 0);
+    alone.results = vec![raid(3)];
+    drop(stage.ingest.results());
+    stage.send(&[alone]).await.unwrap();
+    assert_eq!(stage.ingest.agent("web1").unwrap().labels, expected(&[("role", "db")]));
+    stage.send(&[frame("web1", 5, 1)]).await.unwrap();
+    assert!(seen.recv().await.unwrap().labels.is_empty());
+    let names: Vec<String> = (0..40).map(|i| format!("l{i:02}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    stage.send(&[told(6, &many)]).await.unwrap();
+    assert_eq!(stage.ingest.agent("web1").unwrap().labels.len(), 32);
+}
+
+#[tokio::test]
 async fn every_bound_is_kept() {
     let limits = Limits {
         body_bytes_max: 4096,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use noroshi_model::CheckId;
+
 use super::*;
 use crate::config::{Config, load_with};
 
@@ -22,6 +24,7 @@ fn agent(name: &str, address: &str, token: &str) -> RegisteredHost {
         address: address.to_owned(),
         facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         plugins: BTreeMap::new(),
+        labels: BTreeMap::new(),
     }
 }
 
@@ -128,18 +131,78 @@ fn faults_of_rules_are_told_when_the_files_are_read() {
 }
 
 #[test]
-fn names_and_networks_fit_as_a_whole() {
+fn names_fit_as_a_whole() {
     let fits = |pattern: &str, name: &str| glob(pattern).unwrap().is_match(name);
     assert!(fits("web-?", "web-1") && !fits("web-?", "web-12") && !fits("web", "web1"));
     assert!(fits("*.example.org", "a.b.example.org") && !fits("*.example.org", "aXexampleYorg"));
-    let within = |network: &str, address: &str| {
-        let (network, bits) = parse_network(network).unwrap();
-        has_prefix(address.parse().unwrap(), network, bits)
+}
+
+const BY_LABEL: &str = r#"
+[agents]
+register = "rules"
+[[agents.rule]]
+match = '{role="web"}'
+labels = {env = "test"}
+[check.page]
+match = '{role="web"}'
+ping = true
+[check.own]
+match = '{role="web", env="test"}'
+ping = true
+[check.unmarked]
+match = '{role="", instance=~"w.*"}'
+ping = true
+[host.web2]
+labels = {env = "prod"}
+check.page.expr = "x > 1"
+[host.web3]
+labels = {role = "db"}
+"#;
+
+/// Goal: labels of agents choose rules and checks as those of the configuration do, which holds
+/// where both speak.
+#[test]
+fn an_agents_labels_choose_rules_and_checks() {
+    let config = loaded(BY_LABEL).unwrap();
+    let labels = |labels: &[(&str, &str)]| -> BTreeMap<String, String> {
+        labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
-    assert!(within("10.0.0.0/8", "10.255.0.1") && !within("10.0.0.0/8", "11.0.0.1"));
-    assert!(within("0.0.0.0/0", "203.0.113.1") && !within("0.0.0.0/0", "2001:db8::1"));
-    assert!(within("192.0.2.1", "192.0.2.1") && !within("192.0.2.1", "192.0.2.2"));
-    assert!(within("2001:db8::/33", "2001:db8:7fff::1"));
-    assert!(!within("2001:db8::/33", "2001:db8:8000::1"));
-    assert_eq!(parse_network("10.0.0.0/x"), None);
+    let said = [
+        ("web1", labels(&[("role", "web"), ("env", "prod"), ("os", "mine"), ("rack", "b4")])),
+        ("web2", labels(&[("role", "web"), ("env", "test")])),
+        ("web3", labels(&[("role", "web")])),
+        ("web4", labels(&[("role", "mail")])),
+    ];
+    let agents = said.map(|(name, labels)| RegisteredHost { labels, ..agent(name, "", "x") });
+    assert!(matches!(config.judge(&agents[0]), Verdict::By(_)));
+    assert!(matches!(config.judge(&agents[3]), Verdict::Refused(_)));
+
+    let site = config.site(&agents, false);
+    let shown = |name: &str| {
+        let host = site.checks.hosts.iter().find(|host| host.name == name).unwrap();
+        let labels = host.labels.iter().map(|(name, value)| {
+            let mark = if host.labels_of_agent.contains(name) { "*" } else { "" };
+            format!("{name}={value}{mark}")
+        });
+        let mine = ["page", "own", "unmarked"];
+        let checks = site.checks.checks.iter().filter(|check| *check.id.host == *name);
+        let checks = checks.filter_map(|check| check.id.check.as_deref());
+        let mut checks: Vec<&str> = checks.filter(|check| mine.contains(check)).collect();
+        checks.sort_unstable();
+        format!("{} | {}", labels.collect::<Vec<_>>().join(" "), checks.join(" "))
+    };
+    // The rule says env=test, which holds against the agent's prod. (The fixture's `os` cannot come
+    // from an agent: the name is reserved.)
+    assert_eq!(shown("web1"), "env=test os=mine* rack=b4* role=web* | own page");
+    // The host's own table says prod, so `own` is not for it; of `page` its own expression holds,
+    // and `unmarked`, which it had without a role, is gone.
+    assert_eq!(shown("web2"), "env=prod role=web* | page");
+    let page = site.checks.checks.iter().find(|check| check.id == CheckId::check("web2", "page"));
+    assert!(matches!(page.unwrap().probe, Probe::Expression(_)));
+    assert_eq!(shown("web3"), "role=db | ");
+    // Without the agent, web2 is as it is written.
+    let site = config.site(&[], false);
+    let has =
+        |check: &str| site.checks.checks.iter().any(|c| c.id == CheckId::check("web2", check));
+    assert!(has("unmarked") && has("page") && !has("own"));
 }

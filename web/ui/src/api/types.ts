@@ -124,6 +124,8 @@ export interface HostView {
   address: string;
   groups: string[];
   labels: Record<string, string>;
+  /** Names of those labels that its agent gave it; left out when none. */
+  labels_of_agent?: string[];
   parents: string[];
   state: CheckView;
   counts: CheckCounts;
@@ -206,6 +208,8 @@ export interface AgentView {
   interval_ms: number | null;
   /** The server's time less the agent's. */
   clock_offset_ms: number;
+  /** What its config calls the host. */
+  labels: Record<string, string>;
   series: number;
   frames_missing: number;
 }

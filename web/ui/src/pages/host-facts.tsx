@@ -43,9 +43,7 @@ export function HostFacts({ detail }: { detail: HostDetail }) {
           <Fact name="Labels">
             <span class="row">
               {labels.map(([name, value]) => (
-                <span key={name} class="chip">
-                  {name}={value}
-                </span>
+                <Label key={name} name={name} value={value} isOfAgent={host.labels_of_agent?.includes(name) ?? false} told={agent?.labels[name]} />
               ))}
             </span>
           </Fact>
@@ -62,6 +60,18 @@ export function HostFacts({ detail }: { detail: HostDetail }) {
         ))}
       </dl>
     </div>
+  );
+}
+
+/** A label, and where it comes from when that is not the configuration alone. */
+function Label({ name, value, isOfAgent, told }: { name: string; value: string; isOfAgent: boolean; told: string | undefined }) {
+  const isOverridden = !isOfAgent && told !== undefined && told !== value;
+  return (
+    <span class="chip" data-testid="host-label" data-label={name}>
+      {name}={value}
+      {isOfAgent && <span class="muted"> · its agent</span>}
+      {isOverridden && <span class="muted"> · its agent says {told}</span>}
+    </span>
   );
 }
 
