@@ -15,8 +15,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// Longest value, in bytes: as a name of a host.
 pub const VALUE_BYTES_MAX: usize = 253;
 
-/// Names that stand for something else wherever labels are matched: of series, of hosts, and of what
-/// `[[agents.rule]]` knows of an agent.
+/// Names that stand for something else wherever labels are matched: of series, of hosts, and of
+/// what `[[agents.rule]]` knows of an agent.
 const RESERVED: [&str; 11] = [
     "address", "check", "groups", "host", "instance", "job", "kernel", "le", "os", "token",
     "version",

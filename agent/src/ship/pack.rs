@@ -4,7 +4,8 @@ use std::io;
 
 use zstd::zstd_safe::CParameter;
 
-/// A frame of 420 series shrinks from 12.2 KB to 5.3 KB; the default, 3, gives 5.1 KB in twice the time.
+/// A frame of 420 series shrinks from 12.2 KB to 5.3 KB; the default, 3, gives 5.1 KB in twice the
+/// time.
 const LEVEL: i32 = 1;
 
 /// So many bits has the place of a text that may come again: tables of 16 KiB that are kept, and
