@@ -28,6 +28,7 @@ const STDERR_BYTES_MAX: usize = 4 * 1024;
 /// hold the pipe open for ever.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// How long a program may take from letting go of its output to its end.
+#[cfg(feature = "server")]
 const EXIT_MAX: Duration = Duration::from_millis(2);
 /// How often the end is looked for where the kernel (before Linux 5.3) has no handle of a process.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -252,6 +253,7 @@ fn reap() {
 }
 
 /// Waits for something to happen to a file; `None` when nothing did within the span.
+#[cfg(feature = "server")]
 fn wait_for(file: PollFd<'_>, span: Duration) -> Option<()> {
     let timeout = Timespec::try_from(span).ok()?;
     (poll(&mut [file], Some(&timeout)) == Ok(1)).then_some(())
