@@ -117,12 +117,11 @@ async fn by_session(app: &Arc<App>, session: &Session) -> Result<Option<Identity
 }
 
 async fn by_token(app: &Arc<App>, secret: &str) -> Result<Option<Identity>, ApiError> {
-    let token = match app.people.known_token(secret) {
-        Some(known) => Some(known),
-        None => {
-            let (people, secret) = (Arc::clone(&app.people), secret.to_owned());
-            app.gate.disk(move || people.verify_token(&secret)).await??
-        }
+    let token = if let Some(known) = app.people.known_token(secret) {
+        Some(known)
+    } else {
+        let (people, secret) = (Arc::clone(&app.people), secret.to_owned());
+        app.gate.disk(move || people.verify_token(&secret)).await??
     };
     Ok(token.map(|token| Identity { name: token.name, role: token.role, via: Via::Token }))
 }
