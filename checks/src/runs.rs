@@ -66,6 +66,11 @@ impl Runs {
         }
     }
 
+    /// Returns when the monitor was last known to run; `None` before its first time.
+    pub(crate) fn last_known(&self) -> Option<Timestamp> {
+        self.past.iter().chain(&self.own).map(|run| run.until).max()
+    }
+
     /// Returns when it was off, as far back as runs are remembered; it runs `now`.
     pub(crate) fn gaps(&self, now: Timestamp) -> Gaps {
         let own = self.own.unwrap_or(Run { begun: now, until: now });

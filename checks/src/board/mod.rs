@@ -176,20 +176,21 @@ impl Board {
         // A number that an event still names must not be given again: events are more than marks.
         let next_mark = numbers.max().map_or(0, |n| *n).max(log.newest()) + 1;
         let orphans = record::load_states(records)?;
-        let last_seen = orphans.values().filter_map(|state| state.finished).max();
+        let runs = Runs::load(records)?;
+        let wall = runs.last_known().unwrap_or(Timestamp::MIN);
         Ok(Self {
             entries: BTreeMap::new(),
             graph: Graph::default(),
             queue: Queue::default(),
             log,
-            runs: Runs::load(records)?,
+            runs,
             downtimes,
             comments,
             next_mark,
             orphans,
             held: BTreeSet::new(),
             dirty: Dirty::default(),
-            wall: last_seen.unwrap_or(Timestamp::MIN),
+            wall,
             away: Away::default(),
             user_macros: Arc::default(),
             has_environment_macros: false,

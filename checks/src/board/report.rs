@@ -44,8 +44,8 @@ impl Board {
         };
         for id in ids {
             let Some(entry) = self.entries.get(id) else { continue };
-            // Nothing is known of what was never looked at.
-            let is_seen = entry.state.finished.is_some() || entry.probe.is_none();
+            // Nothing is known of what was never looked at, such as a host that is taken to be up.
+            let is_seen = entry.state.finished.is_some();
             let subject = gathered.subjects.len();
             gathered.subjects.push(Subject {
                 current: entry.state.status.filter(|_| is_seen),
