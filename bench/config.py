@@ -31,6 +31,8 @@ CHECKS = [
 # The first runs are spread over the interval, a minute: what is measured of lateness, and the
 # reloads, begin when the site has been running for so long.
 SETTLE_SECONDS = 65
+# What a reload takes of the processor is read so long after it began, when nothing else runs.
+QUIET_SECONDS = 9
 PATIENCE_SECONDS = 120
 # Of so many hosts one has seven checks that fail: 497 problems on 10,000 hosts.
 HOSTS_A_BAD_ONE = 140
@@ -45,8 +47,8 @@ def free_port():
 class Sites:
     """Writes the same site in three ways."""
 
-    def __init__(self, folder, hosts, port):
-        self.folder, self.hosts, self.port = folder, hosts, port
+    def __init__(self, folder, hosts, port, checks=CHECKS):
+        self.folder, self.hosts, self.port, self.checks = folder, hosts, port, checks
         self.closed = free_port()
 
     @staticmethod
@@ -56,8 +58,8 @@ class Sites:
     def tables(self, hosts=None, note=""):
         """A table for every check. `note` goes to one host in the middle."""
         port, closed = str(self.port), str(self.closed)
-        good = [(name, keys.replace("PORT", port)) for name, keys, _ in CHECKS]
-        bad = [(name, keys.replace("PORT", closed)) for name, keys, _ in CHECKS]
+        good = [(name, keys.replace("PORT", port)) for name, keys, _ in self.checks]
+        bad = [(name, keys.replace("PORT", closed)) for name, keys, _ in self.checks]
         parts = [COMMON]
         for i in range(hosts or self.hosts):
             parts.append(self.head(i))
@@ -70,7 +72,7 @@ class Sites:
     def groups(self, hosts=None, note=""):
         """Ten checks for a group of all hosts. `note` goes to one host in the middle."""
         parts = [COMMON]
-        for name, keys, _ in CHECKS:
+        for name, keys, _ in self.checks:
             keys = keys.replace("PORT", str(self.port))
             parts.append(f'[check.{name}]\nuse = "usual"\ngroups = ["linux"]\n{keys}\n\n')
         for i in range(hosts or self.hosts):
@@ -286,6 +288,12 @@ def api(server):
         print(f"| {path} | {status} | {sorted(times)[4]:.1f} | {len(body) / 1024:.0f} |")
 
 
+def memory(server, hosts, way):
+    series = float(server.metrics()["noroshi_store_series"])
+    what = f"noroshi with {hosts} hosts, {way}"
+    print(f"| {what} | | | {server.resident():.0f} MiB, {series:.0f} series |", flush=True)
+
+
 def row(what, seconds, cpu, remark=""):
     print(f"| {what} | {seconds:.2f} | {cpu:.2f} | {remark} |", flush=True)
 
@@ -321,9 +329,34 @@ def measure_noroshi(program, folder, sites):
             server.stop()
 
 
+def measure_quiet(program, folder, hosts):
+    """What reloads alone take of the processor: the same sites with checks that nothing runs."""
+    checks = [(name, 'passive = "26h"', command) for name, _, command in CHECKS]
+    sites = Sites(folder, hosts, 1, checks)
+    for way, write in [("checks for a group", sites.groups), ("a table a check", sites.tables)]:
+        config = folder / "noroshi.toml"
+        config.write_text(write())
+        data = folder / f"quiet-{way.replace(' ', '-')}"
+        data.mkdir()
+        server = Server(program, data, config)
+        try:
+            time.sleep(QUIET_SECONDS)
+            for what, text in [("as it is", None), ("one host changed", write(note="new"))]:
+                if text is not None:
+                    config.write_text(text)
+                cpu = cpu_seconds(server.process.pid)
+                server.process.send_signal(signal.SIGHUP)
+                time.sleep(QUIET_SECONDS)
+                cpu = cpu_seconds(server.process.pid) - cpu
+                row(f"noroshi reload while no check runs, {what}, {way}", 0, cpu)
+        finally:
+            server.stop()
+
+
 def measure_server(server, hosts, way, write):
     row(f"noroshi start until it is ready, {way}", *server.start, f"{server.resident():.0f} MiB")
     time.sleep(SETTLE_SECONDS)
+    memory(server, hosts, way)
     before = server.metrics()
     time.sleep(10)
     idle = latency(before, server.metrics())
@@ -340,8 +373,8 @@ def measure_server(server, hosts, way, write):
         runs, worst = latency(before, server.metrics())
         remark = f"{runs} runs in 10 s, the latest within {worst}"
         row(f"noroshi reload, {what}, {way}", took, cpu, remark)
-    print(f"\nmemory with {hosts + hosts // 10} hosts, {way}: {server.resident():.0f} MiB\n")
-    print("| API call | status | median ms | KiB |\n| --- | ---: | ---: | ---: |")
+    memory(server, hosts + hosts // 10, way)
+    print("\n| API call | status | median ms | KiB |\n| --- | ---: | ---: | ---: |")
     api(server)
     metrics = server.metrics()
     print("\nchecks:", {k: int(float(v)) for k, v in metrics.items() if k.startswith("noroshi_checks{")})
@@ -384,6 +417,7 @@ def main():
         sites = Sites(folder, hosts, port)
         measure_nagios(folder, sites)
         measure_noroshi(program, folder, sites)
+        measure_quiet(program, folder, hosts)
     finally:
         web.terminate()
         web.wait()

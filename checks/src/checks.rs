@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::action::{Acknowledge, ActionError, Downtime, Heartbeat, PassiveResult};
 use crate::availability::{self, Availability, AvailabilityOf, AvailabilityReport, Turn, What};
-use crate::board::{Applied, Board, Gathered, all_to_wall, to_wall};
+use crate::board::{Applied, Board, Gathered, Wanted, all_to_wall, to_wall};
 use crate::handed::HandedIn;
 use crate::log;
 use crate::plugin::Plugins;
@@ -61,6 +61,8 @@ pub struct Deps {
 pub struct Checks {
     deps: Deps,
     pub(crate) board: Arc<Mutex<Board>>,
+    /// Held while a site is put in force.
+    applying: Mutex<()>,
     steady: Steady,
     messages: mpsc::Sender<Message>,
     /// Taken by the first [`Checks::run`].
@@ -90,6 +92,7 @@ impl Checks {
             updates: broadcast::Sender::new(UPDATES_MAX),
             asked: broadcast::Sender::new(ASKED_MAX),
             board: Arc::new(Mutex::new(board)),
+            applying: Mutex::default(),
             messages,
             inbox: Mutex::new(Some(inbox)),
             due: Arc::default(),
@@ -106,11 +109,13 @@ impl Checks {
         }))
     }
 
-    /// Makes the site what is watched. Checks that stay keep their states and their phases.
+    /// Makes the site what is watched. Checks that stay keep their states and their phases, and go
+    /// on meanwhile: a large site is put in force in slices. Blocking, for as long as it takes to
+    /// compare the site with the one before.
     pub fn apply(&self, site: Site) -> Applied {
+        let _one = self.applying.lock();
         self.plugins.apply(site.plugins.clone());
-        let (now, steady) = (self.now(), self.steady.now());
-        let applied = self.board.lock().apply(site, now, steady);
+        let applied = Wanted::new(site).apply(&self.board, self.now(), self.steady);
         self.due.notify_one();
         self.to_write.notify_one();
         applied
@@ -334,7 +339,7 @@ impl Checks {
             if !board.entries.contains_key(&id) {
                 return Err(ActionError::NoSuchCheck { id });
             }
-            if let Some(Probe::Agent(agent)) = board.entries[&id].probe.as_deref()
+            if let Some(Probe::Agent(agent)) = board.entries[&id].probe()
                 && asked.send((id.host.to_string(), agent.plugin.clone())).is_err()
             {
                 tracing::debug!(check = %id, "nobody brings requests to agents");

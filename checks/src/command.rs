@@ -431,7 +431,7 @@ impl Checks {
                 && which.start.is_none_or(|start| downtime.start.as_secs() == start.as_secs())
                 && which.comment.as_ref().is_none_or(|text| downtime.comment == *text)
         });
-        meant.map(|(number, _)| *number).collect()
+        meant.map(|(number, _)| number).collect()
     }
 
     /// Returns the checks of a host.

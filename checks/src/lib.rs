@@ -166,7 +166,8 @@ pub use probe::{
 pub use record::StateError;
 #[cfg(feature = "server")]
 pub use spec::{
-    CheckSpec, FlappingSpec, HandlerAction, HandlerSpec, HistorySpec, HostSpec, Site, Timing,
+    CheckSpec, CheckTerms, FlappingSpec, HandlerAction, HandlerSpec, HistorySpec, HostSpec, Site,
+    Timing,
 };
 #[cfg(feature = "server")]
 pub use stats::{LastRuns, Spread, Stats};

@@ -69,11 +69,8 @@ pub fn is_macro(name: &str) -> bool {
         noroshi_model::CheckId::check("a", "b"),
         crate::probe::Probe::Passive(crate::probe::PassiveProbe::default()),
     );
-    let any = Macros {
-        check: Some(Arc::new(of_check)),
-        check_facts: Some(Facts::default()),
-        ..Macros::default()
-    };
+    let any =
+        Macros { check: Some(of_check), check_facts: Some(Facts::default()), ..Macros::default() };
     any.value(base).is_some() || asked::is_of_all(base)
 }
 
@@ -118,7 +115,7 @@ fn percent_encoded(value: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Macros {
     pub(crate) host: Arc<HostSpec>,
-    pub(crate) check: Option<Arc<CheckSpec>>,
+    pub(crate) check: Option<CheckSpec>,
     pub(crate) host_facts: Facts,
     pub(crate) check_facts: Option<Facts>,
     /// `$USERn$`.
@@ -373,7 +370,7 @@ mod tests {
         check.variables.insert("PORT".to_owned(), "8080".to_owned());
         Macros {
             host: Arc::new(host),
-            check: Some(Arc::new(check)),
+            check: Some(check),
             check_facts: Some(Facts::default()),
             user: Arc::new(BTreeMap::from([(1, "/usr/lib/nagios/plugins".to_owned())])),
             ..Macros::default()

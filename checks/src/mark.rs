@@ -1,6 +1,7 @@
 //! What people attach to checks: downtimes and comments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::{CheckId, Timestamp};
@@ -41,6 +42,94 @@ pub(crate) struct Comment {
     pub text: String,
 }
 
+/// What stands at a host or check.
+pub(crate) trait Mark {
+    /// Returns at which.
+    fn id(&self) -> &CheckId;
+}
+
+impl Mark for PlannedDowntime {
+    fn id(&self) -> &CheckId {
+        &self.id
+    }
+}
+
+impl Mark for Comment {
+    fn id(&self) -> &CheckId {
+        &self.id
+    }
+}
+
+/// Marks by number, which are found by host too: whoever shows a check looks at its own only.
+#[derive(Debug)]
+pub(crate) struct Marks<T> {
+    by_number: BTreeMap<u64, T>,
+    of_host: HashMap<Arc<str>, BTreeSet<u64>>,
+}
+
+impl<T> Default for Marks<T> {
+    fn default() -> Self {
+        Self { by_number: BTreeMap::new(), of_host: HashMap::new() }
+    }
+}
+
+impl<T: Mark> FromIterator<(u64, T)> for Marks<T> {
+    fn from_iter<I: IntoIterator<Item = (u64, T)>>(all: I) -> Self {
+        let mut marks = Self::default();
+        for (number, mark) in all {
+            marks.insert(number, mark);
+        }
+        marks
+    }
+}
+
+impl<T: Mark> Marks<T> {
+    /// Adds a mark, or puts it in the place of the one of that number.
+    pub(crate) fn insert(&mut self, number: u64, mark: T) {
+        self.remove(number);
+        self.of_host.entry(Arc::clone(&mark.id().host)).or_default().insert(number);
+        self.by_number.insert(number, mark);
+    }
+
+    /// Takes a mark out.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
+        let mark = self.by_number.remove(&number)?;
+        if let Some(of_host) = self.of_host.get_mut(&mark.id().host) {
+            of_host.remove(&number);
+            if of_host.is_empty() {
+                self.of_host.remove(&mark.id().host);
+            }
+        }
+        Some(mark)
+    }
+
+    /// Tells whether there is one of a number.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.by_number.contains_key(&number)
+    }
+
+    /// Walks over all, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.by_number.iter().map(|(number, mark)| (*number, mark))
+    }
+
+    /// Walks over all, by number; at what a mark stands must stay.
+    fn iter_mut(&mut self) -> impl Iterator<Item = (&u64, &mut T)> {
+        self.by_number.iter_mut()
+    }
+
+    /// Walks over those of a host and its checks, by number.
+    pub(crate) fn of_host(&self, host: &str) -> impl Iterator<Item = (u64, &T)> {
+        let numbers = self.of_host.get(host).into_iter().flatten();
+        numbers.filter_map(|number| Some((*number, self.by_number.get(number)?)))
+    }
+
+    /// Returns the greatest number.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.by_number.last_key_value().map(|(number, _)| *number)
+    }
+}
+
 /// What happened to a downtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moved {
@@ -77,14 +166,14 @@ impl PlannedDowntime {
 #[derive(Debug, Default)]
 pub(crate) struct Downtimes {
     /// By number.
-    pub all: BTreeMap<u64, PlannedDowntime>,
+    pub all: Marks<PlannedDowntime>,
 }
 
 impl Downtimes {
     /// Moves the clock on: begins and ends what is due. Those that are over are taken out.
     pub(crate) fn tick(&mut self, now: Timestamp) -> Vec<(u64, PlannedDowntime, Moved)> {
         let mut moved = Vec::new();
-        for (number, downtime) in &mut self.all {
+        for (number, downtime) in self.all.iter_mut() {
             let is_over = downtime.until.unwrap_or(downtime.end) <= now;
             if is_over {
                 let how = if downtime.is_active() { Moved::Ended } else { Moved::Passed };
@@ -94,7 +183,9 @@ impl Downtimes {
                 moved.push((*number, downtime.clone(), Moved::Began));
             }
         }
-        self.all.retain(|_, downtime| downtime.until.unwrap_or(downtime.end) > now);
+        for (number, ..) in moved.iter().filter(|(.., how)| *how != Moved::Began) {
+            self.all.remove(*number);
+        }
         let mut begun: Vec<u64> = Vec::new();
         begun.extend(moved.iter().filter(|m| m.2 == Moved::Began).map(|m| m.0));
         for number in begun {
@@ -110,7 +201,7 @@ impl Downtimes {
         now: Timestamp,
     ) -> Vec<(u64, PlannedDowntime, Moved)> {
         let mut begun = Vec::new();
-        for (number, downtime) in &mut self.all {
+        for (number, downtime) in self.all.iter_mut() {
             let is_flexible = downtime.duration.is_some() && downtime.triggered_by.is_none();
             let is_in_span = downtime.start <= now && now < downtime.end;
             if downtime.id == *id && is_flexible && is_in_span && !downtime.is_active() {
@@ -130,7 +221,7 @@ impl Downtimes {
         let mut begun = Vec::new();
         let mut by = vec![number];
         while let Some(number) = by.pop() {
-            for (other, downtime) in &mut self.all {
+            for (other, downtime) in self.all.iter_mut() {
                 let is_due = downtime.start <= now && now < downtime.end;
                 if downtime.triggered_by == Some(number) && !downtime.is_active() && is_due {
                     downtime.begin(now);
@@ -147,8 +238,8 @@ impl Downtimes {
         &'a self,
         id: &'a CheckId,
     ) -> impl Iterator<Item = (u64, &'a PlannedDowntime)> {
-        let concerns = move |of: &CheckId| of == id || (of.check.is_none() && of.host == id.host);
-        self.all.iter().filter(move |(_, d)| concerns(&d.id)).map(|(number, d)| (*number, d))
+        let concerns = move |of: &CheckId| of.check.is_none() || of.check == id.check;
+        self.all.of_host(&id.host).filter(move |(_, downtime)| concerns(&downtime.id))
     }
 
     /// Tells whether a downtime of `id` or of its host holds.

@@ -100,7 +100,7 @@ impl Runner {
             };
             for job in jobs {
                 // Boxed, because a task is copied whole when it is begun and when it has ended.
-                let class = Class::of(&job.probe);
+                let class = job.class;
                 runs.of(class).spawn(Box::pin(run_one(Arc::clone(&tools), job)));
             }
             self.counters.runs_under_way.store(runs.count() as u64, Ordering::Relaxed);
@@ -183,7 +183,8 @@ fn runs_max() -> usize {
 
 /// Makes one run and hands in its result.
 async fn run_one(tools: Arc<Tools>, job: Job) {
-    let _place = match Class::of(&job.probe) {
+    let Some(probe) = job.probe() else { return };
+    let _place = match job.class {
         Class::Plugin => tools.plugins.place().await,
         // The semaphore is never closed.
         Class::Expression => Arc::clone(&tools.expressions).acquire_owned().await.ok(),
@@ -192,15 +193,12 @@ async fn run_one(tools: Arc<Tools>, job: Job) {
     let late = tools.steady.now().saturating_sub(job.due).max(0).unsigned_abs();
     let started = tools.deps.clock.now();
     let begun = Instant::now();
-    let looked = AssertUnwindSafe(look(&tools, &job, started)).catch_unwind().await;
+    let looked = AssertUnwindSafe(look(&tools, &job, probe, started)).catch_unwind().await;
     let mut finding = looked.unwrap_or_else(|_| {
         tracing::error!(check = %job.id, "a check panicked; this is a bug in the server");
         Finding::own_fault("the check failed by a bug in the server; its log says more")
     });
-    let origin = match &*job.probe {
-        probe if !probe.is_active() => Origin::Stale,
-        _ => Origin::Active,
-    };
+    let origin = if probe.is_active() { Origin::Active } else { Origin::Stale };
     let result = CheckResult {
         id: job.id,
         status: finding.status,
@@ -218,11 +216,11 @@ async fn run_one(tools: Arc<Tools>, job: Job) {
 }
 
 /// Looks, for no longer than the time-out.
-async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
-    let limit = job.timing.timeout;
+async fn look(tools: &Tools, job: &Job, probe: &Probe, now: Timestamp) -> Finding {
+    let limit = job.ready.timing.timeout;
     // Each kind has its own box: otherwise every run would have room for the largest of them.
     let looking = async {
-        match &*job.probe {
+        match probe {
             Probe::Expression(_) => look_at_expression(tools, job, now).await,
             Probe::Tcp(probe) => Box::pin(tcp::look(probe, &job.macros, now)).await,
             Probe::Agent(probe) => look_agent(probe, job.heard, now),
@@ -244,21 +242,23 @@ async fn look(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
             Probe::OnHost(look) => look_here(look, &tools.looking, now).await,
         }
     };
-    if matches!(&*job.probe, Probe::Plugin(_) | Probe::Icmp(_)) {
+    if matches!(probe, Probe::Plugin(_) | Probe::Icmp(_)) {
         return looking.await;
     }
     timeout(limit, looking).await.unwrap_or_else(|_| Finding::timed_out(limit))
 }
 
 async fn look_at_expression(tools: &Tools, job: &Job, now: Timestamp) -> Finding {
-    let Some(judged) = job.judged.clone() else {
-        return Finding::own_fault("the expression is missing");
-    };
     let (engine, series) = (tools.engine.clone(), Arc::clone(&tools.deps.series));
-    let over = job.over.clone();
-    let looked = tokio::task::spawn_blocking(move || judged.look(&engine, &*series, &over, now));
+    let (over, ready) = (job.over.clone(), Arc::clone(&job.ready));
+    let (host, check) = (Arc::clone(&job.macros.host), job.macros.check.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let probe = check.as_ref().map(|check| &check.probe).or(host.probe.as_ref());
+        let judged = probe.and_then(|probe| ready.judged(probe));
+        judged.map(|judged| judged.look(&engine, &*series, &over, now))
+    });
     match looked.await {
-        Ok(finding) => finding,
+        Ok(finding) => finding.unwrap_or_else(|| Finding::own_fault("the expression is missing")),
         Err(_) => Finding::own_fault("the evaluation failed by a bug in the server"),
     }
 }

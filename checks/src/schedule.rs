@@ -119,14 +119,15 @@ impl Queue {
         Class::ALL.map(|class| !self.put_off[class as usize].is_empty())
     }
 
+    /// Tells whether a check is noted for a moment.
+    #[cfg(test)]
+    pub(crate) fn holds(&self, due: i64, id: &CheckId) -> bool {
+        self.planned.iter().any(|Reverse((at, of))| *at == due && of == id)
+    }
+
     /// Returns when the earliest entry is due that was not put off.
     pub(crate) fn earliest(&self) -> Option<i64> {
         self.planned.peek().map(|Reverse((due, _))| *due)
-    }
-
-    /// Forgets all entries.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is configured: hosts, the checks on them, and how often they are looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::{CheckId, GraphHint};
@@ -93,11 +95,20 @@ impl HostSpec {
     }
 }
 
-/// A check on a host.
-#[derive(Clone, Debug, PartialEq)]
+/// A check on a host: whose it is, and what is said of it.
+///
+/// Its fields are those of [`CheckTerms`], which checks that are said alike share until one of them
+/// is changed: ten checks for a group of 10,000 hosts are ten terms.
+#[derive(Clone, Debug)]
 pub struct CheckSpec {
     /// Which: host and name.
     pub id: CheckId,
+    terms: Arc<CheckTerms>,
+}
+
+/// What is said of a check besides whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckTerms {
     /// How it is looked at.
     pub probe: Probe,
     /// When.
@@ -132,8 +143,7 @@ pub struct CheckSpec {
 impl CheckSpec {
     /// Makes a check with the default timing.
     pub fn new(id: CheckId, probe: Probe) -> Self {
-        Self {
-            id,
+        let terms = CheckTerms {
             probe,
             timing: Timing::default(),
             depends: Vec::new(),
@@ -148,7 +158,41 @@ impl CheckSpec {
             flapping: FlappingSpec::default(),
             on_change: None,
             maintenance: None,
-        }
+        };
+        Self { id, terms: Arc::new(terms) }
+    }
+
+    /// Returns the same check of another host or name, with which it shares what is said.
+    pub fn on(&self, id: CheckId) -> Self {
+        Self { id, terms: Arc::clone(&self.terms) }
+    }
+
+    /// Returns what is said, as it is shared.
+    pub(crate) fn terms(&self) -> &Arc<CheckTerms> {
+        &self.terms
+    }
+}
+
+impl Deref for CheckSpec {
+    type Target = CheckTerms;
+
+    fn deref(&self) -> &CheckTerms {
+        &self.terms
+    }
+}
+
+impl DerefMut for CheckSpec {
+    /// What is changed is no longer shared.
+    fn deref_mut(&mut self) -> &mut CheckTerms {
+        Arc::make_mut(&mut self.terms)
+    }
+}
+
+impl PartialEq for CheckSpec {
+    /// What is shared is not looked at.
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+            && (Arc::ptr_eq(&self.terms, &other.terms) || *self.terms == *other.terms)
     }
 }
 

@@ -208,25 +208,43 @@ pub struct CheckCounts {
 impl HostCounts {
     /// Counts one host.
     pub fn add(&mut self, status: Option<Status>) {
-        *match status {
+        *self.of(status) += 1;
+    }
+
+    /// Takes one host back that was counted.
+    pub(crate) fn remove(&mut self, status: Option<Status>) {
+        *self.of(status) -= 1;
+    }
+
+    fn of(&mut self, status: Option<Status>) -> &mut u64 {
+        match status {
             None => &mut self.pending,
             Some(Status::Down) => &mut self.down,
             Some(Status::Unreachable) => &mut self.unreachable,
             Some(_) => &mut self.up,
-        } += 1;
+        }
     }
 }
 
 impl CheckCounts {
     /// Counts one check.
     pub fn add(&mut self, status: Option<Status>) {
-        *match status {
+        *self.of(status) += 1;
+    }
+
+    /// Takes one check back that was counted.
+    pub(crate) fn remove(&mut self, status: Option<Status>) {
+        *self.of(status) -= 1;
+    }
+
+    fn of(&mut self, status: Option<Status>) -> &mut u64 {
+        match status {
             None => &mut self.pending,
             Some(Status::Warning) => &mut self.warning,
             Some(Status::Critical) => &mut self.critical,
             Some(Status::Unknown) => &mut self.unknown,
             Some(_) => &mut self.ok,
-        } += 1;
+        }
     }
 }
 

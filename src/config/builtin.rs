@@ -205,11 +205,22 @@ pub(super) fn named(host: &str, name: &str) -> Option<CheckSpec> {
     all.find(|builtin| builtin.name == name).map(|builtin| builtin.spec(host))
 }
 
+/// Returns the expression of the built-in check of a name.
+pub(super) fn expr_of(host: &str, name: &str) -> Option<String> {
+    match &named(host, name)?.probe {
+        Probe::Expression(probe) => Some(probe.expr.clone()),
+        _ => None,
+    }
+}
+
 /// Lets a changed built-in check look at what the server's own machine has in the place of what an
 /// agent tells.
 pub(super) fn on_the_server(check: &mut CheckSpec) {
-    let theirs = named(&check.id.host, CLOCK_OF_THE_SERVER.name).map(|check| check.probe);
-    let ours = CLOCK_OF_THE_SERVER.spec(&check.id.host).probe;
+    if check.id.check.as_deref() != Some(CLOCK_OF_THE_SERVER.name) {
+        return;
+    }
+    let theirs = named(&check.id.host, CLOCK_OF_THE_SERVER.name).map(|check| check.probe.clone());
+    let ours = CLOCK_OF_THE_SERVER.spec(&check.id.host).probe.clone();
     let (Some(Probe::Expression(theirs)), Probe::Expression(ours)) = (theirs, ours) else { return };
     if let Probe::Expression(probe) = &mut check.probe
         && probe.expr == theirs.expr

@@ -23,6 +23,9 @@ pub(super) struct Faults<'a> {
     pub(super) sources: &'a Sources,
     pub(super) expressions: &'a Expressions,
     pub(super) list: &'a mut Vec<Fault>,
+    /// Whether a file or a table of names could not be read: what is named and not there may
+    /// stand in it, and is no fault of its own.
+    pub(super) is_partial: bool,
 }
 
 impl Faults<'_> {
@@ -93,14 +96,14 @@ pub(super) fn check(
     if let Some(builtin) = changed_builtin(host, name, raw) {
         let own = raw.timing();
         let keep = |is_said: bool, to: &mut Duration, from| *to = if is_said { *to } else { from };
-        let (to, from) = (&mut check.timing, builtin.timing);
+        let (to, from) = (&mut check.timing, &builtin.timing);
         keep(own.interval.is_some(), &mut to.interval, from.interval);
         keep(own.retry.is_some(), &mut to.retry_interval, from.retry_interval);
         keep(own.timeout.is_some(), &mut to.timeout, from.timeout);
         if !own.says_when_hard() {
             to.attempts_max = from.attempts_max;
         }
-        check.notes = builtin.notes;
+        check.notes.clone_from(&builtin.notes);
     }
     check.timing.window = window(faults, raw);
     if !raw.timing().says_when_hard() && probe::is_sure_at_once(&check.probe) {
@@ -151,9 +154,11 @@ pub(super) fn timing(faults: &mut Faults<'_>, own: &RawTiming, defaults: &RawTim
         Some(retry) => retry.get_ref().0,
         None => timing.retry_interval.min(timing.interval),
     };
+    // Of an interval that is wrong itself nothing follows.
+    let is_judged = own.timeout.is_some() && timing.interval >= Timing::INTERVAL_MIN;
     timing.timeout = match own.timeout.as_ref().or(defaults.timeout.as_ref()) {
         Some(timeout) => {
-            if own.timeout.is_some() && timeout.get_ref().0 > timing.interval {
+            if is_judged && timeout.get_ref().0 > timing.interval {
                 faults.at(
                     &timeout.span(),
                     "the timeout is longer than the interval".to_owned(),
@@ -246,7 +251,7 @@ pub(super) fn probe(
 ) -> Option<Probe> {
     let named: Vec<&str> = kinds(raw);
     if let (true, Some(builtin)) = (named.is_empty(), changed_builtin(host, name, raw)) {
-        return with_thresholds(faults, builtin, raw);
+        return with_thresholds(faults, &builtin, raw);
     }
     if named.len() != 1 {
         let what = match named.as_slice() {
@@ -289,13 +294,17 @@ pub(super) fn probe(
 
 /// Returns the built-in check that a table changes: it has its name and no other way to look.
 fn changed_builtin(host: &str, name: &Text, raw: &RawCheck) -> Option<CheckSpec> {
-    let is_for_one = !host.is_empty() && kinds(raw).is_empty();
-    is_for_one.then(|| builtin::named(host, name.get_ref())).flatten()
+    kinds(raw).is_empty().then(|| builtin::named(host, name.get_ref())).flatten()
+}
+
+/// Tells whether a table changes the built-in check of its name.
+pub(super) fn is_changed_builtin(name: &Text, raw: &RawCheck) -> bool {
+    changed_builtin("", name, raw).is_some()
 }
 
 /// Gives a built-in check the thresholds of a table; what it does not say stays.
-fn with_thresholds(faults: &mut Faults<'_>, check: CheckSpec, raw: &RawCheck) -> Option<Probe> {
-    let Probe::Expression(mut probe) = check.probe else { return None };
+fn with_thresholds(faults: &mut Faults<'_>, check: &CheckSpec, raw: &RawCheck) -> Option<Probe> {
+    let Probe::Expression(mut probe) = check.probe.clone() else { return None };
     if let Judge::Thresholds { warning, critical } = &mut probe.judge {
         for (said, limit) in [(&raw.warning, warning), (&raw.critical, critical)] {
             if let Some(text) = said {

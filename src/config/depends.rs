@@ -28,6 +28,11 @@ pub(super) fn named(list: &[Text], host: &str) -> Vec<CheckId> {
     ids
 }
 
+/// Tells whether any of what is named stands on a check's own host.
+pub(super) fn speak_of_host(ids: &[CheckId]) -> bool {
+    ids.iter().any(|id| &*id.host == HOST_MACRO)
+}
+
 /// Puts the host's name for `$HOSTNAME$`.
 pub(super) fn on_host(ids: &mut [CheckId], host: &str) {
     for id in ids.iter_mut().filter(|id| &*id.host == HOST_MACRO) {
@@ -57,6 +62,16 @@ pub(super) struct Need {
     /// Whether it is a parent: those are looked up with the hosts.
     is_parent: bool,
     span: Range<usize>,
+}
+
+/// All that is needed, and of what nothing can be said because its own table is wrong.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    pub(super) all: Vec<Need>,
+    /// Hosts that may have further checks.
+    pub(super) doubtful_hosts: BTreeSet<String>,
+    /// Names of checks that could not be made.
+    pub(super) doubtful_checks: BTreeSet<String>,
 }
 
 impl Need {
@@ -92,13 +107,30 @@ impl Need {
 }
 
 /// Notes names that do not exist, and circles.
-pub(super) fn check(needs: &[Need], config: &Config, faults: &mut Faults<'_>) {
+///
+/// `known`: the names of all hosts, those included that could not be made.
+pub(super) fn check(
+    needs: &Needs,
+    config: &Config,
+    known: &BTreeSet<String>,
+    faults: &mut Faults<'_>,
+) {
+    let Needs { all: needs, doubtful_hosts, doubtful_checks } = needs;
     let hosts: BTreeMap<&str, &HostConfig> =
         config.hosts.iter().map(|host| (host.spec.name.as_str(), host)).collect();
     let named = || needs.iter().filter(|need| !need.is_parent);
     let targets: BTreeSet<&CheckId> = named().map(|need| &need.to).collect();
+    // What is wrong with a table is told there, and not once more by what names it.
+    let is_doubtful = |to: &CheckId| {
+        doubtful_hosts.contains(&*to.host)
+            || (known.contains(&*to.host)
+                && !hosts.contains_key(&*to.host)
+                && !config.is_local(&to.host))
+            || to.check.as_ref().is_some_and(|check| doubtful_checks.contains(&**check))
+    };
     let is_missing = |to: &CheckId| Some((to.clone(), missing(config, &hosts, to)?));
-    let missing: BTreeMap<CheckId, String> = targets.into_iter().filter_map(is_missing).collect();
+    let targets = targets.into_iter().filter(|to| !faults.is_partial && !is_doubtful(to));
+    let missing: BTreeMap<CheckId, String> = targets.filter_map(is_missing).collect();
     for Need { to, span, .. } in named() {
         if let Some(advice) = missing.get(to) {
             let kind = if to.is_host() { "host" } else { "check" };

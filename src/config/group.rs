@@ -1,41 +1,28 @@
 //! `[check.NAME]`: one check for many hosts.
 
-use std::ops::Range;
-
-use noroshi_checks::{CheckSpec, HostSpec, Probe};
-use noroshi_model::{CheckId, Matcher, MatcherOp};
+use noroshi_checks::HostSpec;
+use noroshi_model::{Matcher, MatcherOp};
 use toml::de::DeTable;
 
-use super::check::{Faults, check};
-use super::depends;
+use super::check::Faults;
+use super::pattern::Pattern;
 use super::raw::{RawCheck, RawTiming, Text};
 use super::resolve::{Known, look_up};
-use super::scope::{Expressions, INSTANCE, selector};
+use super::scope::{INSTANCE, selector};
 use super::table::remove;
 
 /// Stands for all hosts.
-const EVERY: &str = "*";
+pub(super) const EVERY: &str = "*";
 /// The label that stands for the groups of a host in `match`.
 const GROUPS: &str = "groups";
 /// The keys that say for which hosts a check is.
 const CHOICE: [&str; 4] = ["hosts", "groups", "match", "except_hosts"];
-
-/// A check as it would be on a host without name.
-#[derive(Debug)]
-pub(super) struct Pattern {
-    template: CheckSpec,
-    /// The expression and that of the graph as they were written: each host gets its own.
-    expr: Option<String>,
-    graph: Option<String>,
-}
 
 /// A check and the hosts that get it.
 #[derive(Debug)]
 pub(super) struct GroupCheck {
     pattern: Pattern,
     choice: Choice,
-    /// Where each of what it depends on is written.
-    places_of_depends: Vec<Range<usize>>,
 }
 
 /// For which hosts a check is: for those that any of the first three names, without the last.
@@ -58,14 +45,13 @@ impl GroupCheck {
     ) -> Option<Self> {
         let choice = Choice::resolve(faults, name, raw, known);
         known.look_up_of_check(faults, raw);
-        let template = check(faults, "", name, raw, defaults)?;
-        let places_of_depends = depends::places(raw).collect();
-        Some(Self { pattern: Pattern::new(template, raw), choice, places_of_depends })
+        let pattern = Pattern::resolve(faults, name, raw, defaults)?;
+        Some(Self { pattern, choice })
     }
 
-    /// Returns where each of what it depends on is written.
-    pub(super) fn places_of_depends(&self) -> impl Iterator<Item = Range<usize>> {
-        self.places_of_depends.iter().cloned()
+    /// Returns the check as it is on every host that gets it.
+    pub(super) fn pattern(&self) -> &Pattern {
+        &self.pattern
     }
 
     /// Returns its name.
@@ -81,46 +67,6 @@ impl GroupCheck {
     /// Tells whether it is for this host.
     pub(super) fn is_for(&self, host: &HostSpec) -> bool {
         self.choice.has(host)
-    }
-
-    /// Returns the check as this host gets it.
-    pub(super) fn on_host(&self, host: &HostSpec, expressions: &Expressions) -> CheckSpec {
-        self.pattern.on_host(&host.name, expressions)
-    }
-}
-
-impl Pattern {
-    /// Takes the check of a host without name, and its table.
-    pub(super) fn new(template: CheckSpec, raw: &RawCheck) -> Self {
-        let text = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
-        Self { template, expr: text(&raw.expr), graph: text(&raw.graph) }
-    }
-
-    /// Returns its name.
-    pub(super) fn name(&self) -> &str {
-        self.template.id.check.as_deref().unwrap_or_default()
-    }
-
-    /// Returns the check as this host gets it.
-    pub(super) fn on_host(&self, host: &str, expressions: &Expressions) -> CheckSpec {
-        let mut check = self.template.clone();
-        check.id = CheckId::check(host, self.name());
-        depends::on_host(&mut check.depends, host);
-        if let Probe::Cluster(cluster) = &mut check.probe {
-            depends::on_host(&mut cluster.members, host);
-        }
-        // What can be read for a host without name can be read for every host.
-        if let (Probe::Expression(probe), Some(expr)) = (&mut check.probe, &self.expr)
-            && let Ok(expr) = expressions.scoped(expr, host)
-        {
-            probe.expr = expr;
-        }
-        if let (Some(hint), Some(graph)) = (check.graphs.first_mut(), &self.graph)
-            && let Ok(graph) = expressions.scoped(graph, host)
-        {
-            hint.expr = graph;
-        }
-        check
     }
 }
 
@@ -195,6 +141,11 @@ pub(super) fn without_choice<'a>(table: &DeTable<'a>) -> DeTable<'a> {
     let mut table = table.clone();
     remove(&mut table, &CHOICE);
     table
+}
+
+/// Tells whether a table says for which hosts it is.
+pub(super) fn has_choice(table: &DeTable<'_>) -> bool {
+    CHOICE.iter().any(|key| table.contains_key(*key))
 }
 
 /// Refuses in a check of one host what says for which hosts it is.

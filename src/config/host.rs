@@ -1,19 +1,25 @@
 //! `[host.NAME]`: a host with what it inherits, and all its checks.
 
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
 use noroshi_checks::{CheckSpec, HostSpec, IcmpProbe, PluginProbe, Probe, Timing};
 use noroshi_collector::PollSpec;
 use serde_spanned::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::check::{Faults, check, flapping, kinds, probe, timing};
-use super::depends::Need;
-use super::group::{GroupCheck, Pattern, refuse_choice, without_choice};
+use super::depends::{Need, Needs};
+use super::group::{EVERY, GroupCheck, has_choice, refuse_choice, without_choice};
 use super::handler::handler;
+use super::pattern::Pattern;
 use super::probe::Brief;
 use super::raw::{Many, RawAlive, RawCheck, RawHost, RawTiming, Text};
 use super::resolve::{Config, Known, check_host_name, look_up, once_each};
 use super::rule::Rule;
 use super::source::Place;
+use super::split::CheckText;
 use super::table::{Named, Table, lay_check_over, read, settle, take_named};
 use super::template::Templates;
 use super::{Part, depends, poll, rule};
@@ -24,6 +30,8 @@ pub(super) struct HostConfig {
     pub(super) spec: HostSpec,
     pub(super) alive: Alive,
     pub(super) checks: Vec<CheckSpec>,
+    /// Built-in checks as `[check.NAME]` changes them: the host gets them when it has an agent.
+    pub(super) changed: Vec<CheckSpec>,
     pub(super) polls: Vec<PollSpec>,
     /// Where its table stands; `None` for one without.
     pub(super) place: Option<Place>,
@@ -47,8 +55,8 @@ pub(super) enum Alive {
 impl HostConfig {
     /// Makes a host of which the configuration says nothing.
     pub(super) fn new(spec: HostSpec) -> Self {
-        let (checks, polls) = (Vec::new(), Vec::new());
-        Self { spec, alive: Alive::Unsaid, checks, polls, place: None, is_added: false }
+        let (checks, changed, polls) = (Vec::new(), Vec::new(), Vec::new());
+        Self { spec, alive: Alive::Unsaid, checks, changed, polls, place: None, is_added: false }
     }
 }
 
@@ -58,8 +66,12 @@ struct Maker<'a, 'k> {
     templates: Templates<'a>,
     /// Checks for many hosts, each with the table that is laid under that of one host.
     groups: Vec<(GroupCheck, DeTable<'a>)>,
+    /// What was written alike and is read already: the name, the lines, where the file begins.
+    alike: HashMap<(&'a str, &'a str, usize), Option<Pattern>>,
+    /// Names of checks that some host may inherit something for.
+    inherited: BTreeSet<String>,
     /// Who needs whom, with the place where it is said.
-    needs: Vec<Need>,
+    needs: Needs,
     /// Whether what it makes is seen by nobody, and may leave open how checks look.
     is_trial: bool,
     /// The own checks of the host that is made, while it is that of a rule.
@@ -72,38 +84,45 @@ pub(super) fn resolve(
     parts: Vec<Part<'_>>,
     known: &Known,
     config: &mut Config,
-) -> Vec<Need> {
+) -> Needs {
     once_each(faults, "check", parts.iter().flat_map(|part| part.checks.keys()));
     once_each(faults, "template", parts.iter().flat_map(|part| part.host_templates.keys()));
     once_each(faults, "template", parts.iter().flat_map(|part| part.check_templates.keys()));
     let (mut host_templates, mut check_templates) = (Named::new(), Named::new());
-    let (mut tables, mut rules) = (Vec::with_capacity(parts.len()), Vec::new());
-    for part in parts {
-        host_templates.extend(part.host_templates);
-        check_templates.extend(part.check_templates);
-        rules.push(part.rules);
-        tables.push((part.raw.defaults, part.hosts, part.checks, part.is_added));
+    let mut parts = parts;
+    for part in &mut parts {
+        host_templates.extend(std::mem::take(&mut part.host_templates));
+        check_templates.extend(std::mem::take(&mut part.check_templates));
     }
     let templates = Templates::new(faults, host_templates, check_templates);
-    let (groups, needs) = (Vec::new(), Vec::new());
-    let mut maker = Maker { known, templates, groups, needs, is_trial: false, patterns: None };
+    let mut maker = Maker {
+        known,
+        inherited: templates.names_of_checks_of_hosts(),
+        templates,
+        groups: Vec::new(),
+        alike: HashMap::new(),
+        needs: Needs::default(),
+        is_trial: false,
+        patterns: None,
+    };
     maker.try_templates(faults);
-    for (defaults, _, checks, _) in &mut tables {
-        for (name, table) in std::mem::take(checks) {
-            maker.add_group(faults, &name, table, defaults);
+    for part in &mut parts {
+        for (name, table) in std::mem::take(&mut part.checks) {
+            maker.add_group(faults, &name, table, &part.raw.defaults);
+            maker.inherited.insert(name.into_inner());
         }
     }
-    for ((defaults, ..), rules) in tables.iter().zip(rules) {
-        for rule in rules {
-            config.agents.rules.extend(maker.rule(faults, rule, defaults));
+    for part in &mut parts {
+        for rule in std::mem::take(&mut part.rules) {
+            config.agents.rules.extend(maker.rule(faults, rule, &part.raw.defaults));
         }
     }
-    for (defaults, hosts, _, is_added) in tables {
-        for (name, table) in hosts {
-            let host = maker.host(faults, &name, table, &defaults);
+    for mut part in parts {
+        for (name, table) in std::mem::take(&mut part.hosts) {
+            let host = maker.host(faults, &name, table, &part);
             config.hosts.extend(host.map(|host| HostConfig {
                 place: faults.sources.place(name.span().start),
-                is_added,
+                is_added: part.is_added,
                 ..host
             }));
         }
@@ -134,7 +153,7 @@ impl<'a> Maker<'a, '_> {
             self.host_of(faults, &name, table, &defaults);
         }
         self.is_trial = false;
-        self.needs.clear();
+        self.needs = Needs::default();
     }
 
     /// Adds a check for many hosts.
@@ -147,11 +166,20 @@ impl<'a> Maker<'a, '_> {
     ) {
         let span = table.span();
         let mut table = table.into_inner();
-        self.templates.checks.complete(faults, &mut table);
+        if !self.templates.checks.complete(faults, &mut table) && !has_choice(&table) {
+            // The template that is missing may say it.
+            let every = Spanned::new(0..0, DeValue::String(Cow::Borrowed(EVERY)));
+            let list = Spanned::new(0..0, DeValue::Array([every].into_iter().collect()));
+            table.insert(Spanned::new(0..0, Cow::Borrowed("hosts")), list);
+        }
         let under = without_choice(&table);
         settle(&mut table);
-        let Some(raw) = read::<RawCheck>(faults, Spanned::new(span, table)) else { return };
-        let group = GroupCheck::resolve(faults, name, &raw, defaults, self.known);
+        let raw = read::<RawCheck>(faults, Spanned::new(span, table));
+        let group =
+            raw.and_then(|raw| GroupCheck::resolve(faults, name, &raw, defaults, self.known));
+        if group.is_none() {
+            self.needs.doubtful_checks.insert(name.get_ref().clone());
+        }
         self.groups.extend(group.map(|group| (group, under)));
     }
 
@@ -161,13 +189,65 @@ impl<'a> Maker<'a, '_> {
         faults: &mut Faults<'_>,
         name: &Text,
         table: Table<'a>,
-        defaults: &RawTiming,
+        part: &Part<'a>,
     ) -> Option<HostConfig> {
         check_host_name(faults, name);
         let span = table.span();
         let mut table = table.into_inner();
-        self.templates.complete_host(faults, &mut table);
-        self.host_of(faults, name, Spanned::new(span, table), defaults)
+        let texts = part.texts.get(name.get_ref().as_str()).map(Vec::as_slice).unwrap_or_default();
+        let is_inherited = |text: &&CheckText<'_>| self.inherited.contains(text.name.0);
+        let (inherited, alike): (Vec<_>, Vec<_>) = texts.iter().partition(is_inherited);
+        if !texts.is_empty() && table.contains_key("check") {
+            // The reader of TOML says what is wrong with that.
+            faults.at(&span, "checks are written in two ways".to_owned(), "write all in one");
+        }
+        put_back(faults, &mut table, &inherited, part.base);
+        if !self.templates.complete_host(faults, &mut table) {
+            self.needs.doubtful_hosts.insert(name.get_ref().clone());
+        }
+        let table = Spanned::new(span, table);
+        let mut host = self.host_of(faults, name, table, &part.raw.defaults)?;
+        let host_name: Arc<str> = name.get_ref().as_str().into();
+        for text in alike {
+            host.checks.extend(self.alike(faults, &host_name, text, part));
+        }
+        Some(host)
+    }
+
+    /// Returns the check of a text that was taken out of its file: that of the first host of which
+    /// the same is said, on this host.
+    fn alike(
+        &mut self,
+        faults: &mut Faults<'_>,
+        host: &Arc<str>,
+        text: &CheckText<'a>,
+        part: &Part<'a>,
+    ) -> Option<CheckSpec> {
+        let key = (text.name.0, text.body.0, part.base);
+        if !self.alike.contains_key(&key) {
+            let pattern = self.read_alike(faults, text, part);
+            self.alike.insert(key, pattern);
+        }
+        let pattern = self.alike.get(&key)?.as_ref()?;
+        let check = pattern.on_host(host, faults.expressions);
+        self.needs.all.extend(Need::of_check(&check, pattern.places_of_depends()));
+        Some(check)
+    }
+
+    fn read_alike(
+        &self,
+        faults: &mut Faults<'_>,
+        text: &CheckText<'a>,
+        part: &Part<'a>,
+    ) -> Option<Pattern> {
+        let mut table = text.read(faults, part.base)?;
+        self.templates.checks.complete(faults, table.get_mut());
+        settle(table.get_mut());
+        let raw = read::<RawCheck>(faults, table)?;
+        self.known.look_up_of_check(faults, &raw);
+        refuse_choice(faults, &raw);
+        let name = Spanned::new(text.place_of_name(part.base), text.name.0.to_owned());
+        Pattern::resolve(faults, &name, &raw, &part.raw.defaults)
     }
 
     /// Makes a rule of its table: the keys of a host in it make one without name.
@@ -179,7 +259,7 @@ impl<'a> Maker<'a, '_> {
     ) -> Option<Rule> {
         let (choice, host) = rule::split(table);
         let name = Spanned::new(host.span(), String::new());
-        let before = self.needs.len();
+        let before = self.needs.all.len();
         self.patterns = Some(Vec::new());
         let span = host.span();
         let mut table = host.into_inner();
@@ -189,8 +269,8 @@ impl<'a> Maker<'a, '_> {
         let host = self.host_of(faults, &name, Spanned::new(span, table), defaults);
         let patterns = self.patterns.take().unwrap_or_default();
         // What is on the host itself is there when there is a host.
-        let needs = self.needs.split_off(before);
-        self.needs.extend(needs.into_iter().filter_map(|need| need.of_rule(before)));
+        let needs = self.needs.all.split_off(before);
+        self.needs.all.extend(needs.into_iter().filter_map(|need| need.of_rule(before)));
         Rule::resolve(faults, choice, (host?, patterns), alive_expr)
     }
 
@@ -211,12 +291,13 @@ impl<'a> Maker<'a, '_> {
         self.known.look_up_period(faults, raw.maintenance.as_ref());
         look_up(faults, "host", &raw.parents, &self.known.hosts);
         let spec = spec(faults, name, &raw);
-        self.needs.extend(Need::of_host(&spec, &raw));
+        self.needs.all.extend(Need::of_host(&spec, &raw));
         let mut host = HostConfig::new(spec);
         if let Some(said) = &raw.alive {
             let own = RawTiming { period: raw.period.clone(), ..RawTiming::default() };
             host.alive = alive(faults, name.get_ref(), said, &own, defaults)?;
         }
+        let host_name: Arc<str> = name.get_ref().as_str().into();
         for (group, under) in &self.groups {
             if !group.is_for(&host.spec) {
                 continue;
@@ -225,24 +306,31 @@ impl<'a> Maker<'a, '_> {
                 lay_check_over(own.get_mut(), under);
                 continue;
             }
-            let check = group.on_host(&host.spec, faults.expressions);
-            self.needs.extend(Need::of_check(&check, group.places_of_depends()));
-            host.checks.push(check);
+            let pattern = group.pattern();
+            let check = pattern.on_host(&host_name, faults.expressions);
+            self.needs.all.extend(Need::of_check(&check, pattern.places_of_depends()));
+            if pattern.is_builtin() { &mut host.changed } else { &mut host.checks }.push(check);
         }
         for (check_name, mut table) in own_checks {
             settle(table.get_mut());
-            let Some(mut raw) = read::<RawCheck>(faults, table) else { continue };
+            let Some(mut raw) = read::<RawCheck>(faults, table) else {
+                self.needs.doubtful_checks.insert(check_name.into_inner());
+                continue;
+            };
             self.known.look_up_of_check(faults, &raw);
             refuse_choice(faults, &raw);
             if self.is_trial {
                 look_somehow(&mut raw);
             }
             let check = check(faults, name.get_ref(), &check_name, &raw, defaults);
+            if check.is_none() {
+                self.needs.doubtful_checks.insert(check_name.get_ref().clone());
+            }
             if let Some(check) = &check {
-                self.needs.extend(Need::of_check(check, depends::places(&raw)));
-                if let Some(patterns) = &mut self.patterns {
-                    patterns.push(Pattern::new(check.clone(), &raw));
-                }
+                self.needs.all.extend(Need::of_check(check, depends::places(&raw)));
+            }
+            if let (Some(patterns), true) = (&mut self.patterns, check.is_some()) {
+                patterns.extend(Pattern::resolve(faults, &check_name, &raw, defaults));
             }
             host.checks.extend(check);
         }
@@ -253,6 +341,26 @@ impl<'a> Maker<'a, '_> {
             poll::expand(&mut host.polls, &host.spec);
         }
         Some(host)
+    }
+}
+
+/// Puts tables of checks that were taken out of their file back into that of their host.
+fn put_back<'a>(
+    faults: &mut Faults<'_>,
+    host: &mut DeTable<'a>,
+    texts: &[&CheckText<'a>],
+    base: usize,
+) {
+    let mut checks = DeTable::new();
+    for text in texts {
+        let name = Spanned::new(text.place_of_name(base), Cow::Borrowed(text.name.0));
+        let Some(table) = text.read(faults, base) else { continue };
+        let span = table.span();
+        checks.insert(name, Spanned::new(span, DeValue::Table(table.into_inner())));
+    }
+    if !checks.is_empty() {
+        let key = Spanned::new(base..base, Cow::Borrowed("check"));
+        host.insert(key, Spanned::new(base..base, DeValue::Table(checks)));
     }
 }
 

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `source` | files, and faults with their places |
 //! | `added` | hosts that people add while the server runs |
+//! | `split` | what is written alike is read once |
 //! | `table`, `template` | tables before they have a shape, and what they inherit |
 //! | `raw` | the tables as they are written |
 //! | `resolve` | what they mean; all faults at once |
-//! | `host`, `check`, `group` | a host's table; a check's becomes a probe, for one host or many |
+//! | `host`, `check` | a host's table; a check's becomes a probe |
+//! | `pattern`, `group` | a check that is said once for many hosts; which hosts those are |
 //! | `period` | times that have a name |
 //! | `probe` | how a check looks: the native probes with all their options |
 //! | `depends` | what needs what: names that exist, and no circle |
@@ -29,6 +31,7 @@ mod handed;
 mod handler;
 mod history;
 mod host;
+mod pattern;
 mod people;
 mod period;
 mod plugins;
@@ -42,6 +45,7 @@ mod scope;
 mod site;
 mod source;
 mod spawner;
+mod split;
 mod storage;
 mod table;
 mod template;
@@ -61,6 +65,7 @@ use raw::RawConfig;
 use scope::Expressions;
 use serde_spanned::Spanned;
 use source::{Sources, nearest};
+use split::CheckTexts;
 use table::{Named, Table, take_named};
 use toml::de::{DeTable, DeValue};
 
@@ -152,16 +157,51 @@ fn load_without(
     let admin_files = texts.len();
     texts.extend(added.cloned());
     let (sources, bases) = Sources::of(texts);
+    let files = Files { sources: &sources, bases: &bases, admin_files, left_out };
+    if faults.is_empty() {
+        let apart = sources.texts().enumerate().map(|(index, text)| match index {
+            index if index < admin_files => split::split(text),
+            _ => (text.to_owned(), CheckTexts::new()),
+        });
+        let (rests, checks): (Vec<String>, Vec<CheckTexts<'_>>) = apart.unzip();
+        let texts = rests.iter().map(String::as_str).zip(checks).collect();
+        if let Ok(config) = read(&files, texts, Vec::new()) {
+            return Ok(config);
+        }
+    }
+    // The long way tells each fault at each of its places.
+    read(&files, sources.texts().map(|text| (text, CheckTexts::new())).collect(), faults)
+}
+
+/// The files of a configuration.
+struct Files<'a> {
+    sources: &'a Sources,
+    /// Where each begins among all.
+    bases: &'a [usize],
+    /// How many of them are the admin's.
+    admin_files: usize,
+    /// Added hosts that are left out.
+    left_out: &'a BTreeSet<String>,
+}
+
+/// Reads the texts of files, with what was taken out of each; `list`: what is wrong already.
+fn read<'a>(
+    files: &Files<'a>,
+    texts: Vec<(&'a str, CheckTexts<'a>)>,
+    mut list: Vec<Fault>,
+) -> Result<Config, Vec<Fault>> {
+    let Files { sources, bases, admin_files, left_out } = files;
     let expressions = Expressions::default();
-    let mut faults = Faults { sources: &sources, expressions: &expressions, list: &mut faults };
+    let is_partial = !list.is_empty();
+    let mut faults = Faults { sources, expressions: &expressions, list: &mut list, is_partial };
     let mut parts = Vec::new();
     let mut overridden = Vec::new();
-    for (index, (base, text)) in bases.iter().zip(sources.texts()).enumerate() {
-        if index < admin_files {
-            parts.extend(Part::read(&mut faults, text, *base));
+    for (index, (base, (text, checks))) in bases.iter().zip(texts).enumerate() {
+        if index < *admin_files {
+            parts.extend(Part::read(&mut faults, text, *base, checks));
         } else if let Some(mut part) = Part::read_added(&mut faults, text, *base) {
             part.hosts.retain(|name, _| !left_out.contains(name.get_ref().as_str()));
-            overridden = part.give_way(&parts, &sources);
+            overridden = part.give_way(&parts, sources);
             // With several files of the admin's nothing says whose defaults would be meant.
             if let [only] = &parts[..] {
                 part.raw.defaults = only.raw.defaults.clone();
@@ -206,6 +246,10 @@ struct Part<'a> {
     /// The tables that inherit nothing.
     raw: RawConfig,
     hosts: Named<'a>,
+    /// The tables of their checks that were taken out of the text.
+    texts: CheckTexts<'a>,
+    /// Where the file begins among all.
+    base: usize,
     checks: Named<'a>,
     host_templates: Named<'a>,
     check_templates: Named<'a>,
@@ -217,11 +261,17 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Reads the tables of a file that begins at `base`; `None` when it is no TOML.
-    fn read(faults: &mut Faults<'_>, text: &'a str, base: usize) -> Option<Self> {
+    fn read(
+        faults: &mut Faults<'_>,
+        text: &'a str,
+        base: usize,
+        texts: CheckTexts<'a>,
+    ) -> Option<Self> {
         let mut root = match DeTable::parse(text) {
             Ok(root) => root.into_inner(),
             Err(error) => {
                 faults.of_reader(&error, base);
+                faults.is_partial = true;
                 return None;
             }
         };
@@ -230,8 +280,20 @@ impl<'a> Part<'a> {
         let checks = take_named(faults, &mut root, "check");
         let (host_templates, check_templates) = template::take(faults, &mut root);
         let rules = take_rules(faults, &mut root);
-        let raw = table::read(faults, Spanned::new(base..base, root)).unwrap_or_default();
-        Some(Self { raw, hosts, checks, host_templates, check_templates, rules, is_added: false })
+        let raw = table::read(faults, Spanned::new(base..base, root));
+        faults.is_partial |= raw.is_none();
+        let raw = raw.unwrap_or_default();
+        Some(Self {
+            raw,
+            hosts,
+            texts,
+            base,
+            checks,
+            host_templates,
+            check_templates,
+            rules,
+            is_added: false,
+        })
     }
 
     /// Reads the file of the added hosts, which holds nothing else.
@@ -240,6 +302,7 @@ impl<'a> Part<'a> {
             Ok(root) => root.into_inner(),
             Err(error) => {
                 faults.of_reader(&error, base);
+                faults.is_partial = true;
                 return None;
             }
         };
@@ -252,8 +315,17 @@ impl<'a> Part<'a> {
         }
         let (raw, checks) = (RawConfig::default(), Named::new());
         let (host_templates, check_templates) = (Named::new(), Named::new());
-        let rules = Vec::new();
-        Some(Self { raw, hosts, checks, host_templates, check_templates, rules, is_added: true })
+        Some(Self {
+            raw,
+            hosts,
+            texts: CheckTexts::new(),
+            base,
+            checks,
+            host_templates,
+            check_templates,
+            rules: Vec::new(),
+            is_added: true,
+        })
     }
 
     /// Takes out the hosts that other files have as well; returns each with where that one stands.

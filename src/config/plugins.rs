@@ -36,11 +36,8 @@ const LOOK: &str = "noroshi:";
 pub(super) fn let_agent_look(check: &mut CheckSpec) {
     let Probe::OnHost(look) = &check.probe else { return };
     let name = check.id.check.as_deref().unwrap_or_default();
-    check.probe = Probe::Agent(AgentProbe {
-        plugin: format!("{LOOK}{name}"),
-        freshness: freshness(check.timing.interval),
-        look: Some(look.clone()),
-    });
+    let (plugin, freshness) = (format!("{LOOK}{name}"), freshness(check.timing.interval));
+    check.probe = Probe::Agent(AgentProbe { plugin, freshness, look: Some(look.clone()) });
 }
 
 fn freshness(interval: Duration) -> Duration {
@@ -56,15 +53,15 @@ pub(super) fn tie(
 ) {
     let mut tied = BTreeSet::new();
     for check in checks.values_mut() {
-        let Probe::Agent(probe) = &mut check.probe else { continue };
-        if probe.look.is_some() {
-            continue;
-        }
-        tied.insert(probe.plugin.clone());
-        let interval = agent.plugins.get(&probe.plugin).copied();
+        // What is only looked at stays shared.
+        let Probe::Agent(AgentProbe { plugin, look: None, .. }) = &check.probe else { continue };
+        tied.insert(plugin.clone());
         // The check's own interval counts until the agent has told.
-        check.timing.interval = interval.unwrap_or(check.timing.interval);
-        probe.freshness = freshness(check.timing.interval);
+        let interval = agent.plugins.get(plugin).copied().unwrap_or(check.timing.interval);
+        check.timing.interval = interval;
+        if let Probe::Agent(probe) = &mut check.probe {
+            probe.freshness = freshness(interval);
+        }
     }
     if !may_appear {
         return;
@@ -103,10 +100,10 @@ mod tests {
         let host = RegisteredHost { name: "web1".to_owned(), plugins, ..RegisteredHost::default() };
         let site = config(text).site(&[host], true);
         let of_web1 = site.checks.checks.into_iter().filter(|check| &*check.id.host == "web1");
-        let found = of_web1.filter_map(|check| match check.probe {
+        let found = of_web1.filter_map(|check| match &check.probe {
             Probe::Agent(probe) => {
-                let name = check.id.check.unwrap_or_default().to_string();
-                Some((name, probe.plugin, probe.freshness.as_secs()))
+                let name = check.id.check.as_deref().unwrap_or_default().to_owned();
+                Some((name, probe.plugin.clone(), probe.freshness.as_secs()))
             }
             _ => None,
         });

@@ -199,7 +199,7 @@ mod tests {
     fn probe_of(check: &str) -> NrpeProbe {
         let site = read(check).unwrap().site(&[], true);
         let of_c = site.checks.checks.into_iter().find(|spec| spec.id.to_string() == "a/c");
-        match of_c.unwrap().probe {
+        match of_c.unwrap().probe.clone() {
             Probe::Nrpe(probe) => *probe,
             other => panic!("{other:?}"),
         }

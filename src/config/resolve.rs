@@ -200,7 +200,7 @@ pub(super) fn resolve(parts: Vec<Part<'_>>, faults: &mut Faults<'_>) -> Config {
     people::check(&raws, &config.alerts, faults);
     config.names = names(&parts, &known);
     let needs = host::resolve(faults, parts, &known, &mut config);
-    depends::check(&needs, &config, faults);
+    depends::check(&needs, &config, &known.hosts, faults);
     if let Some(url) = &config.server.url {
         config.alerts.base_url.clone_from(url);
     }
@@ -294,6 +294,9 @@ pub(super) fn look_up(
     names: &[Text],
     known: &BTreeSet<String>,
 ) {
+    if faults.is_partial {
+        return;
+    }
     for name in names.iter().filter(|name| !known.contains(name.get_ref())) {
         let advice = match nearest(name.get_ref(), known.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),

@@ -12,8 +12,8 @@ use serde_spanned::Spanned;
 use toml::de::DeTable;
 
 use super::check::Faults;
-use super::group::Pattern;
 use super::host::{Alive, HostConfig};
+use super::pattern::Pattern;
 use super::raw::Text;
 use super::resolve::Config;
 use super::scope::{Expressions, INSTANCE, selector};
@@ -184,7 +184,8 @@ impl Rule {
         {
             probe.expr = expr;
         }
-        let checks = self.checks.iter().map(|check| check.on_host(&agent.name, &expressions));
+        let name = agent.name.as_str().into();
+        let checks = self.checks.iter().map(|check| check.on_host(&name, &expressions));
         host.checks = checks.collect();
         host.polls.clone_from(&self.host.polls);
         for poll in &mut host.polls {

@@ -151,8 +151,8 @@ impl Config {
     /// Returns the checks for many hosts that a host gets of which the configuration says nothing.
     fn checks_for(&self, host: &HostSpec) -> Vec<CheckSpec> {
         let its = self.group_checks.iter().filter(|group| group.is_for(host));
-        let expressions = Expressions::default();
-        its.map(|group| group.on_host(host, &expressions)).collect()
+        let (name, expressions) = (host.name.as_str().into(), Expressions::default());
+        its.map(|group| group.pattern().on_host(&name, &expressions)).collect()
     }
 
     /// Adds one host with all that it gets.
@@ -198,7 +198,7 @@ impl Config {
         } else if has_agent && self.agents.has_checks {
             builtin::of_an_agent(&spec.name).into_iter().for_each(&mut keep);
         }
-        self.chosen(host, &spec).into_iter().for_each(&mut keep);
+        self.chosen(host, &spec, has_agent).into_iter().for_each(&mut keep);
         if let Some(agent) = agent {
             plugins::tie(&mut checks, agent, self.agents.has_plugins);
         }
@@ -208,23 +208,25 @@ impl Config {
     }
 
     /// Returns the checks of a host whose labels are those of `spec`, which its agent's are among.
-    fn chosen(&self, host: &HostConfig, spec: &HostSpec) -> Vec<CheckSpec> {
-        let mut checks = host.checks.clone();
+    fn chosen(&self, host: &HostConfig, spec: &HostSpec, has_agent: bool) -> Vec<CheckSpec> {
+        // What changes a built-in check for many hosts is for those that have it.
+        let changed = host.changed.iter().filter(|_| has_agent);
+        let mut checks: Vec<CheckSpec> = changed.chain(&host.checks).cloned().collect();
         if spec.labels == host.spec.labels {
             return checks;
         }
-        let expressions = Expressions::default();
+        let (name, expressions) = (spec.name.as_str().into(), Expressions::default());
         for group in &self.group_checks {
             match (group.is_for(&host.spec), group.is_for(spec)) {
                 (false, true) => {
-                    let check = group.on_host(spec, &expressions);
+                    let check = group.pattern().on_host(&name, &expressions);
                     // What the host's own table says of a check of that name holds.
                     if checks.iter().all(|own| own.id != check.id) {
                         checks.push(check);
                     }
                 }
                 (true, false) => {
-                    let check = group.on_host(spec, &expressions);
+                    let check = group.pattern().on_host(&name, &expressions);
                     checks.retain(|own| *own != check);
                 }
                 _ => {}

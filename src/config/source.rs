@@ -174,20 +174,24 @@ pub(crate) fn nearest<'a>(
     (distance * 2 < word.chars().count()).then_some(best)
 }
 
-/// Returns how many letters must be put in, taken out or exchanged (Levenshtein's distance).
+/// Returns how many letters must be put in, taken out or exchanged, or neighbours swapped (optimal
+/// string alignment: Levenshtein's distance with Damerau's swap, the most usual slip).
 fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before_last: Vec<usize> = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.iter().enumerate() {
+        let mut row = vec![i + 1; b.len() + 1];
         for (j, other) in b.iter().enumerate() {
-            let exchange = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = exchange.min(diagonal + 1).min(row[j] + 1);
+            let exchange = last[j] + usize::from(letter != other);
+            row[j + 1] = exchange.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *letter == b[j - 1] && a[i - 1] == *other {
+                row[j + 1] = row[j + 1].min(before_last[j - 1] + 1);
+            }
         }
+        before_last = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -213,6 +217,7 @@ mod tests {
         let words = ["interval", "timeout", "attempts"];
         assert_eq!(nearest("intervall", words), Some("interval"));
         assert_eq!(nearest("tiemout", words), Some("timeout"));
+        assert_eq!(nearest("tpc", ["tcp", "ftp"]), Some("tcp"), "a swap is one slip");
         assert_eq!(nearest("colour", words), None);
     }
 }

@@ -1,10 +1,12 @@
 //! `[template.host.NAME]`, `[template.check.NAME]` and `use`: what tables have in common, said once.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::check::Faults;
+use super::check::{Faults, PROBE_KINDS};
 use super::raw::Text;
 use super::source::nearest;
 use super::table::{Named, lay_check_over, lay_over, named_of, take_named, take_texts};
@@ -54,10 +56,27 @@ impl<'a> Templates<'a> {
         Self { hosts: Kind::new(faults, "host", hosts), checks }
     }
 
-    /// Gives a host's table what its templates say.
-    pub(super) fn complete_host(&self, faults: &mut Faults<'_>, table: &mut DeTable<'a>) {
+    /// Returns the names of all checks that templates of hosts have.
+    pub(super) fn names_of_checks_of_hosts(&self) -> BTreeSet<String> {
+        let checks = self.hosts.tables.values().filter_map(|host| host.get("check"));
+        let tables = checks.filter_map(|checks| checks.get_ref().as_table());
+        let names = tables.flat_map(|table| table.keys());
+        names.map(|name| name.get_ref().to_string()).collect()
+    }
+
+    /// Gives a host's table what its templates say; returns whether all of them are there.
+    pub(super) fn complete_host(&self, faults: &mut Faults<'_>, table: &mut DeTable<'a>) -> bool {
         complete_checks(faults, &self.checks, table);
-        self.hosts.complete(faults, table);
+        self.hosts.complete(faults, table)
+    }
+}
+
+/// Lets a check look somehow whose template is missing: that it does not say how is no fault of its
+/// own.
+fn look_somehow(table: &mut DeTable<'_>) {
+    if !PROBE_KINDS.iter().any(|(kind, _)| table.contains_key(*kind)) {
+        let (key, value) = (Cow::Borrowed("ping"), DeValue::Boolean(true));
+        table.insert(Spanned::new(0..0, key), Spanned::new(0..0, value));
     }
 }
 
@@ -84,13 +103,22 @@ impl<'a> Kind<'a> {
     }
 
     /// Gives a table what the templates say that it uses.
-    pub(super) fn complete(&self, faults: &mut Faults<'_>, table: &mut DeTable<'a>) {
+    ///
+    /// Returns whether all of them are there.
+    pub(super) fn complete(&self, faults: &mut Faults<'_>, table: &mut DeTable<'a>) -> bool {
+        let mut is_whole = true;
         for name in take_texts(faults, table, USE) {
-            match self.tables.get(name.get_ref().as_str()) {
-                Some(template) => self.lay(table, template),
-                None => self.refuse_unknown(faults, &name, &[]),
+            if let Some(template) = self.tables.get(name.get_ref().as_str()) {
+                self.lay(table, template);
+                continue;
             }
+            self.refuse_unknown(faults, &name, &[]);
+            is_whole = false;
         }
+        if !is_whole && self.what == "check" {
+            look_somehow(table);
+        }
+        is_whole
     }
 
     /// Puts a template and those that it uses among the complete ones.
@@ -123,6 +151,9 @@ impl<'a> Kind<'a> {
             } else {
                 let others = waiting.keys().map(|key| key.get_ref().as_str());
                 self.refuse_unknown(faults, &used, &others.collect::<Vec<_>>());
+                if self.what == "check" {
+                    look_somehow(&mut table);
+                }
             }
         }
         path.pop();
@@ -137,6 +168,9 @@ impl<'a> Kind<'a> {
     }
 
     fn refuse_unknown(&self, faults: &mut Faults<'_>, name: &Text, others: &[&str]) {
+        if faults.is_partial {
+            return;
+        }
         let what = self.what;
         let known = self.tables.keys().map(|key| key.get_ref().as_str());
         let advice = match nearest(name.get_ref(), known.chain(others.iter().copied())) {

@@ -1,5 +1,7 @@
 //! Whole configurations: what is read, and what each mistake is told.
 
+mod alike;
+mod doubles;
 mod inherit;
 mod programs;
 
@@ -76,8 +78,47 @@ fn a_built_in_check_may_get_other_thresholds_alone() {
     let Probe::Expression(clock) = &find("localhost/clock").probe else { panic!("no expression") };
     assert!(clock.expr.contains("node_boot_time_seconds"), "{}", clock.expr);
     assert_eq!(find("web1/load").is_quiet, Some(true));
-    let told = faults("[check.memory]\nhosts = [\"*\"]\ncritical = \"> 98\"\n");
-    assert!(told[0].contains("does not say how to look"), "{told:?}");
+}
+
+#[test]
+fn a_built_in_check_may_be_changed_for_a_group_by_a_template_and_by_a_rule() {
+    let text = "[check.memory]\ngroups = [\"web\"]\nuse = \"calm\"\ncritical = \"> 98\"\n\
+                [template.check.calm]\nattempts = 7\n\
+                [template.host.big.check.load]\nwarning = \"> 9\"\n\
+                [host.web1]\ngroups = [\"web\"]\nuse = \"big\"\n\
+                [host.web2]\ngroups = [\"web\"]\n[host.web2.check.memory]\nnotify = false\n\
+                [host.silent]\ngroups = [\"web\"]\n\
+                [[agents.rule]]\nhosts = [\"db*\"]\ngroups = [\"web\"]\n\
+                [agents.rule.check.clock]\nwarning = \"> 5\"\n";
+    let agent = |name: &str| RegisteredHost { name: name.to_owned(), ..RegisteredHost::default() };
+    let site = loaded(text).site(&[agent("web1"), agent("web2"), agent("db1")], true);
+    let line = |id: &str| {
+        let id = CheckId::parse(id);
+        let check = site.checks.checks.iter().find(|check| check.id == id)?;
+        let Probe::Expression(probe) = &check.probe else { return None };
+        let Judge::Thresholds { warning, critical } = &probe.judge else { return None };
+        assert!(probe.expr.contains(&format!("{{instance={:?}", &*id.host)), "{}", probe.expr);
+        let at = |limit: &Option<noroshi_checks::Threshold>| limit.map(|limit| limit.value);
+        Some((at(warning), at(critical), check.timing.attempts_max, check.is_quiet))
+    };
+    assert_eq!(line("web1/memory"), Some((Some(90.0), Some(98.0), 7, None)));
+    assert_eq!(line("web2/memory"), Some((Some(90.0), Some(98.0), 7, Some(true))), "laid under");
+    assert_eq!(line("db1/memory"), Some((Some(90.0), Some(98.0), 7, None)), "by rule and group");
+    assert_eq!(line("web1/load"), Some((Some(9.0), None, 5, None)));
+    assert_eq!(line("db1/clock"), Some((Some(5.0), Some(30.0), 3, None)));
+    assert_eq!(line("silent/memory"), None, "without an agent there is nothing to change");
+    // The server's own machine has another clock; what the group does not say stays as it is there.
+    let own = loaded("[check.clock]\nhosts = [\"*\"]\nattempts = 4\n").site(&[], true);
+    let clock =
+        own.checks.checks.iter().find(|check| check.id == CheckId::check("localhost", "clock"));
+    let clock = clock.unwrap();
+    let Probe::Expression(probe) = &clock.probe else { panic!("no expression") };
+    assert!(
+        probe.expr.contains("node_boot_time_seconds{instance=\"localhost\"}"),
+        "{}",
+        probe.expr
+    );
+    assert_eq!(clock.timing.attempts_max, 4);
 }
 
 /// Asserts that each text has one fault, which begins as expected.

@@ -108,13 +108,13 @@ impl Board {
             "" if is_of_host => &[Status::Ok, Status::Warning, Status::Critical, Status::Unknown],
             _ => return None,
         };
-        let is_wanted = |entry: &&Entry| {
+        let is_wanted = |entry: &Entry| {
             let state = &entry.state;
             (!is_of_host || (entry.id.host == id.host && !entry.id.is_host()))
                 && state.status.is_some_and(|status| wanted.contains(&status))
                 && !(is_unhandled
                     && (state.acknowledgement.is_some() || self.downtimes.holds(&entry.id)))
         };
-        Some(self.entries.values().filter(is_wanted).count())
+        Some(self.entries.values().filter(|entry| is_wanted(entry)).count())
     }
 }

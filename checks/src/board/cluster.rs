@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use noroshi_model::{CheckId, StateType, Status, Timestamp};
 
+use super::apply::Subject;
 use super::{Board, Entry};
 use crate::probe::{Counted, Member, Probe};
 
@@ -18,51 +19,56 @@ pub(super) struct Clusters {
     seen: HashMap<CheckId, Vec<(Counted, bool)>>,
 }
 
-impl Board {
+impl Clusters {
     /// Finds the members of every cluster.
-    pub(super) fn note_clusters(&mut self) {
-        let mut clusters = Clusters::default();
-        let mut by_name: Option<HashMap<Option<&str>, Vec<&Entry>>> = None;
-        for entry in self.entries.values() {
-            let Some(Probe::Cluster(probe)) = entry.probe.as_deref() else { continue };
+    pub(super) fn new(subjects: &[Subject]) -> Self {
+        let mut clusters = Self::default();
+        let mut names: Option<HashMap<Option<&str>, Vec<&Subject>>> = None;
+        for subject in subjects {
+            let probe = subject.check.as_ref().map(|check| &check.probe);
+            let Some(Probe::Cluster(probe)) = probe.or(subject.host.probe.as_ref()) else {
+                continue;
+            };
             let mut members = probe.members.clone();
             if let Some(select) = &probe.select {
-                let by_name = by_name.get_or_insert_with(|| self.by_name());
+                let by_name = names.get_or_insert_with(|| by_name(subjects));
                 let named = by_name.get(&select.check.as_deref()).into_iter().flatten();
-                let is_in = |entry: &&&Entry| {
-                    let groups = &entry.host.groups;
+                let is_in = |subject: &&&Subject| {
+                    let groups = &subject.host.groups;
                     select.groups.is_empty() || select.groups.iter().any(|g| groups.contains(g))
                 };
-                members.extend(named.filter(is_in).map(|entry| entry.id.clone()));
+                members.extend(named.filter(is_in).map(|subject| subject.id.clone()));
             }
             let mut known = BTreeSet::new();
             // Nothing is a member of itself, and nothing is one twice.
-            members.retain(|member| *member != entry.id && known.insert(member.clone()));
+            members.retain(|member| *member != subject.id && known.insert(member.clone()));
             for member in &members {
                 let host = CheckId { host: member.host.clone(), check: None };
                 for id in BTreeSet::from([member.clone(), host]) {
-                    clusters.of.entry(id).or_default().push(entry.id.clone());
+                    clusters.of.entry(id).or_default().push(subject.id.clone());
                 }
             }
-            clusters.members.insert(entry.id.clone(), members);
+            clusters.members.insert(subject.id.clone(), members);
         }
-        self.clusters = clusters;
+        clusters
     }
+}
 
-    fn by_name(&self) -> HashMap<Option<&str>, Vec<&Entry>> {
-        let mut by_name: HashMap<Option<&str>, Vec<&Entry>> = HashMap::new();
-        for entry in self.entries.values() {
-            by_name.entry(entry.id.check.as_deref()).or_default().push(entry);
-        }
-        by_name
+fn by_name(subjects: &[Subject]) -> HashMap<Option<&str>, Vec<&Subject>> {
+    let mut by_name: HashMap<Option<&str>, Vec<&Subject>> = HashMap::new();
+    for subject in subjects {
+        by_name.entry(subject.id.check.as_deref()).or_default().push(subject);
     }
+    by_name
+}
 
+impl Board {
     /// Returns the members of a cluster as they are now; empty for what is no cluster.
     pub(super) fn members(&self, id: &CheckId) -> Vec<Member> {
         let members = self.clusters.members.get(id).into_iter().flatten();
         let member = |id: &CheckId| Member {
             id: id.clone(),
-            counted: self.entries.get(id).map_or(Counted::Unknown, Entry::counted),
+            counted: self.entries.get(id).map_or(Counted::Unknown, |entry| entry.counted()),
             is_in_downtime: self.downtimes.holds(id),
         };
         members.map(member).collect()
@@ -87,7 +93,8 @@ impl Board {
                 continue;
             }
             self.clusters.seen.insert(id.clone(), counted);
-            let period = self.entries.get(&id).and_then(|entry| entry.timing.period.as_deref());
+            let period =
+                self.entries.get(&id).and_then(|entry| entry.ready.timing.period.as_deref());
             if self.periods.holds(period, now) {
                 self.recheck(&id, steady);
             }

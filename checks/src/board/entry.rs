@@ -9,7 +9,7 @@ use noroshi_model::{CheckId, Lasting, Timestamp};
 use crate::macros::{names_asked, speak_of_states};
 use crate::probe::{Judged, Probe};
 use crate::schedule;
-use crate::spec::{CheckSpec, HostSpec, Timing};
+use crate::spec::{CheckSpec, CheckTerms, FlappingSpec, HostSpec, Timing};
 use crate::state::State;
 use crate::step::Rules;
 
@@ -26,14 +26,8 @@ pub(crate) struct Entry {
     pub(crate) id: CheckId,
     pub(crate) host: Arc<HostSpec>,
     /// `None` for the host itself.
-    pub(crate) check: Option<Arc<CheckSpec>>,
-    /// `None` for a host that is taken to be up.
-    pub(crate) probe: Option<Arc<Probe>>,
-    /// For an expression check: the expression made ready, once it was needed. A site of 100,000
-    /// checks is applied before it is read.
-    pub(super) judged: OnceLock<Arc<Judged>>,
-    pub(crate) timing: Timing,
-    pub(crate) rules: Rules,
+    pub(crate) check: Option<CheckSpec>,
+    pub(crate) ready: Arc<Ready>,
     pub(crate) state: State,
     pub(super) phase: u64,
     /// When it is due, in steady milliseconds; `None`: not planned.
@@ -41,61 +35,92 @@ pub(crate) struct Entry {
     pub(crate) is_running: bool,
     /// Somebody asked for a run while one was under way.
     pub(super) wants_rerun: bool,
+}
+
+/// What follows from what is said of a check or host; checks that share their terms share it.
+pub(crate) struct Ready {
+    pub(crate) timing: Timing,
+    pub(crate) rules: Rules,
     /// Macros in its texts that speak of others.
     pub(super) asks: Vec<String>,
     /// Whether macros in its texts speak of states.
     pub(super) has_states: bool,
+    /// For an expression check: the expression made ready, once it was needed. A site of 100,000
+    /// checks is applied before it is read.
+    judged: OnceLock<Judged>,
 }
 
-impl Entry {
-    pub(super) fn new(id: CheckId, host: Arc<HostSpec>, check: Option<Arc<CheckSpec>>) -> Self {
-        let (probe, timing, flapping, is_volatile) = match &check {
-            Some(check) => {
-                (Some(check.probe.clone()), &check.timing, check.flapping, check.is_volatile)
-            }
-            None => (host.probe.clone(), &host.timing, host.flapping, false),
-        };
+impl Ready {
+    pub(super) fn of_host(host: &HostSpec) -> Self {
+        Self::new(host.probe.as_ref(), &host.timing, (true, false), host.flapping)
+    }
+
+    pub(super) fn of_check(check: &CheckTerms) -> Self {
+        let of_what = (false, check.is_volatile);
+        Self::new(Some(&check.probe), &check.timing, of_what, check.flapping)
+    }
+
+    fn new(
+        probe: Option<&Probe>,
+        timing: &Timing,
+        (is_host, is_volatile): (bool, bool),
+        flapping: FlappingSpec,
+    ) -> Self {
         let timing = timing.bounded();
         let rules = Rules {
-            is_host: id.is_host(),
+            is_host,
             attempts_max: timing.attempts_max,
             window: timing.window,
             lasting: timing.lasting,
-            gap_max: gap_max(probe.as_ref(), &timing),
+            gap_max: gap_max(probe, &timing),
             is_volatile,
             flapping,
         };
-        let asks = names_asked(probe.iter().flat_map(Probe::texts));
-        let has_states = speak_of_states(probe.iter().flat_map(Probe::texts));
-        let (phase, state) = (schedule::phase(&id), State::pending());
         Self {
-            id,
-            host,
-            check,
-            probe: probe.map(Arc::new),
-            judged: OnceLock::new(),
-            timing,
             rules,
-            state,
-            phase,
-            due: None,
-            is_running: false,
-            wants_rerun: false,
-            asks,
-            has_states,
+            asks: names_asked(probe.iter().flat_map(|probe| probe.texts())),
+            has_states: speak_of_states(probe.iter().flat_map(|probe| probe.texts())),
+            timing,
+            judged: OnceLock::new(),
+        }
+    }
+
+    /// Returns the expression of a probe made ready; `None` for one that looks otherwise.
+    pub(crate) fn judged(&self, probe: &Probe) -> Option<&Judged> {
+        let Probe::Expression(probe) = probe else { return None };
+        Some(self.judged.get_or_init(|| Judged::new(probe)))
+    }
+}
+
+impl Entry {
+    pub(super) fn new(
+        id: CheckId,
+        host: Arc<HostSpec>,
+        check: Option<CheckSpec>,
+        ready: Arc<Ready>,
+    ) -> Self {
+        let (phase, state) = (schedule::phase(&id), State::pending());
+        let (due, is_running, wants_rerun) = (None, false, false);
+        Self { id, host, check, ready, state, phase, due, is_running, wants_rerun }
+    }
+
+    /// Returns how it is looked at; `None` for a host that is taken to be up.
+    pub(crate) fn probe(&self) -> Option<&Probe> {
+        match &self.check {
+            Some(check) => Some(&check.probe),
+            None => self.host.probe.as_ref(),
         }
     }
 
     /// Returns the expression made ready; `None` for a check that looks otherwise.
-    pub(crate) fn judged(&self) -> Option<Arc<Judged>> {
-        let Some(Probe::Expression(probe)) = self.probe.as_deref() else { return None };
-        Some(Arc::clone(self.judged.get_or_init(|| Arc::new(Judged::new(probe)))))
+    pub(crate) fn judged(&self) -> Option<&Judged> {
+        self.ready.judged(self.probe()?)
     }
 
     /// Tells whether its slot was missed while the server was away, or it never ran.
     pub(super) fn is_late(&self, steady: i64) -> bool {
-        let is_active = self.probe.as_deref().is_some_and(Probe::is_active);
-        let interval = millis(self.timing.interval);
+        let is_active = self.probe().is_some_and(Probe::is_active);
+        let interval = millis(self.ready.timing.interval);
         is_active
             && self.state.started.is_none_or(|started| {
                 // The slot that its last run belonged to, and the one after it.
@@ -113,8 +138,8 @@ impl Entry {
         away: Duration,
         steady: i64,
     ) -> Option<i64> {
-        let interval = millis(self.timing.interval);
-        match self.probe.as_deref()? {
+        let interval = millis(self.ready.timing.interval);
+        match self.probe()? {
             probe if !probe.is_active() => {
                 let span = probe.freshness()?;
                 // What was not heard may have been said while nobody listened: who reports has as
@@ -138,7 +163,7 @@ impl Entry {
     /// Returns when a problem that is being confirmed is looked at again whose last run was due at
     /// `due`: after the retry interval, or when it will have lasted long enough, if that is before.
     pub(super) fn retry_due(&self, due: i64, (now, steady): (Timestamp, i64)) -> i64 {
-        let retry = due + millis(self.timing.retry_interval);
+        let retry = due + millis(self.ready.timing.retry_interval);
         let end =
             self.lasts_until().map_or(retry, |end| steady + end.as_millis() - now.as_millis());
         retry.min(end).max(steady)
@@ -147,7 +172,7 @@ impl Entry {
     /// Returns when a passive check is looked at that is not heard of: it is stale then, or its
     /// silence, which it was found to be a problem of, has lasted long enough.
     pub(super) fn silence_due(&self, now: Timestamp, steady: i64) -> Option<i64> {
-        let freshness = self.probe.as_deref()?.freshness()?;
+        let freshness = self.probe()?.freshness()?;
         let heard = self.state.heard.map_or(Duration::ZERO, |heard| now.since(heard));
         let rest = freshness.saturating_sub(heard);
         let due = steady + millis(if rest.is_zero() { freshness } else { rest });
@@ -160,13 +185,13 @@ impl Entry {
     /// Returns when a problem will have lasted long enough; `None` when that is not waited for.
     fn lasts_until(&self) -> Option<Timestamp> {
         let streak = self.state.streak.filter(|_| self.state.is_being_confirmed())?;
-        let needed = self.rules.lasting?;
+        let needed = self.ready.rules.lasting?;
         (streak.lasted() < needed).then(|| streak.begun + needed)
     }
 
     /// Tells how long its problem was seen to last; `None` when that decides nothing.
     pub(crate) fn lasting(&self) -> Option<Lasting> {
-        let needed_ms = millis(self.rules.lasting?).unsigned_abs();
+        let needed_ms = millis(self.ready.rules.lasting?).unsigned_abs();
         let streak = self.state.streak;
         let seen_ms = streak.map_or(0, |streak| millis(streak.lasted()).unsigned_abs());
         Some(Lasting { seen_ms, needed_ms })

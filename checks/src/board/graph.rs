@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use noroshi_model::{Behind, CheckId, Status, Timestamp};
 
+use super::apply::Subject;
 use super::{Board, Entry};
 use crate::probe::Probe;
 use crate::step::Path;
@@ -38,28 +39,26 @@ struct Above {
 }
 
 impl Graph {
-    /// Reads what the entries name.
-    pub(super) fn new<'a>(
-        entries: impl Iterator<Item = &'a Entry>,
-        has: impl Fn(&CheckId) -> bool,
-    ) -> Self {
+    /// Reads what the subjects, which are sorted by id, name.
+    pub(super) fn new(subjects: &[Subject]) -> Self {
+        let has = |id: &CheckId| subjects.binary_search_by(|subject| subject.id.cmp(id)).is_ok();
         let mut graph = Self::default();
-        for entry in entries {
-            let (parents, depends) = match &entry.check {
+        for subject in subjects {
+            let (parents, depends) = match &subject.check {
                 Some(check) => (&[][..], &check.depends),
-                None => (entry.host.parents.as_slice(), &entry.host.depends),
+                None => (subject.host.parents.as_slice(), &subject.host.depends),
             };
             if parents.is_empty() && depends.is_empty() {
                 continue;
             }
-            let is_other = |id: &CheckId| *id != entry.id && has(id);
+            let is_other = |id: &CheckId| *id != subject.id && has(id);
             let parents = parents.iter().map(|parent| CheckId::host(parent)).filter(is_other);
             let depends = depends.iter().filter(|id| is_other(id)).cloned();
             let above = Above { parents: parents.collect(), depends: depends.collect() };
             for id in above.parents.iter().chain(&above.depends) {
-                graph.below.entry(id.clone()).or_default().push(entry.id.clone());
+                graph.below.entry(id.clone()).or_default().push(subject.id.clone());
             }
-            graph.above.insert(entry.id.clone(), above);
+            graph.above.insert(subject.id.clone(), above);
         }
         graph
     }
@@ -177,7 +176,7 @@ impl Board {
             return true;
         }
         let Some(entry) = self.entries.get(host).filter(|_| depth > 0) else { return false };
-        let may_be_out = match entry.probe.as_deref() {
+        let may_be_out = match entry.probe() {
             None => true,
             Some(Probe::Expression(_)) => self.graph.parents(host).iter().any(|parent| {
                 let changed = self.entries.get(parent).and_then(|parent| parent.state.since);
@@ -210,7 +209,7 @@ impl Board {
                     continue;
                 }
                 if let Some(entry) = self.entries.get(&ancestor) {
-                    let is_active = entry.probe.as_deref().is_some_and(Probe::is_active);
+                    let is_active = entry.probe().is_some_and(Probe::is_active);
                     let is_fresh = |started| at <= started && started <= self.wall;
                     if is_active && !entry.state.started.is_some_and(is_fresh) {
                         stale.push(ancestor.clone());

@@ -22,7 +22,7 @@ impl Board {
     ) -> Result<bool, ActionError> {
         let entry = self.entries.get(id);
         let entry = entry.ok_or_else(|| ActionError::NoSuchCheck { id: id.clone() })?;
-        if !matches!(entry.probe.as_deref(), Some(Probe::Passive(probe)) if probe.is_heartbeat) {
+        if !matches!(entry.probe(), Some(Probe::Passive(probe)) if probe.is_heartbeat) {
             return Err(ActionError::NotAHeartbeat { id: id.clone() });
         }
         let Heartbeat::Done { status, output } = call else {

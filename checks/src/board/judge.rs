@@ -48,8 +48,9 @@ impl Board {
         let entry = self.entries.get_mut(id)?;
         let (before, due) = (entry.state.status, entry.due);
         let (attempt, state_type) = (entry.state.attempt, entry.state.state_type);
-        let (next, changes) = step::step(&entry.rules, &entry.state, result, path, now);
+        let (next, changes) = step::step(&entry.ready.rules, &entry.state, result, path, now);
         entry.state = next;
+        self.tally.change(id, before, entry.state.status);
         if let Some(over) = judging.over {
             entry.state.over = over;
         }
@@ -60,7 +61,7 @@ impl Board {
             entry.state.heard = entry.state.heard.max(Some(result.finished));
         }
         // A result from outside does not put off the next look, but it does put off staleness.
-        let is_passive = entry.probe.as_deref().is_some_and(|probe| !probe.is_active());
+        let is_passive = entry.probe().is_some_and(|probe| !probe.is_active());
         let is_planned_anew = is_own || (is_passive && !entry.is_running);
         let is_moved = (attempt, state_type) != (entry.state.attempt, entry.state.state_type)
             || before != entry.state.status;
@@ -90,8 +91,8 @@ impl Board {
     /// Tells whether a result says nothing about what is checked.
     fn is_undecided(&self, result: &CheckResult, is_own_fault: bool, now: Timestamp) -> bool {
         let Some(entry) = self.entries.get(&result.id) else { return true };
-        let (is_host, is_unknown) = (entry.rules.is_host, result.status == Status::Unknown);
-        match entry.probe.as_deref() {
+        let (is_host, is_unknown) = (entry.ready.rules.is_host, result.status == Status::Unknown);
+        match entry.probe() {
             // A result came while this one waited to be judged.
             Some(probe) if result.origin == Origin::Stale => {
                 let fresh_until =
@@ -224,7 +225,8 @@ impl Board {
         let Some(mut held) = entry.state.held.take() else { return };
         entry.state.is_blocked = is_blocked;
         if is_blocked && id.is_host() {
-            entry.state.status = Some(Status::Unreachable);
+            let before = entry.state.status.replace(Status::Unreachable);
+            self.tally.change(id, before, Some(Status::Unreachable));
             held.change.status = Status::Unreachable;
         }
         self.log_state(id, &held.change, now);
@@ -267,7 +269,7 @@ impl Board {
             status: change.status,
             state_type: change.state_type,
             attempt: change.attempt,
-            attempts_max: entry.rules.attempts_max,
+            attempts_max: entry.ready.rules.attempts_max,
             lasting: entry.lasting(),
             problem: problem.sequence,
             since: problem.since,
@@ -332,7 +334,7 @@ impl Board {
     /// Does what a result means for what is behind it: after a recovery that is verified before
     /// anything is said of it, after a failure hosts that were down are unreachable.
     fn follow(&mut self, id: &CheckId, is_fine_again: bool, now: Timestamp, steady: i64) {
-        let hinders = self.entries.get(id).is_some_and(Entry::hinders);
+        let hinders = self.entries.get(id).is_some_and(|entry| entry.hinders());
         if is_fine_again {
             self.verify_behind(id, now, steady);
         }
@@ -345,8 +347,9 @@ impl Board {
                 continue;
             }
             let Some(entry) = self.entries.get_mut(&child) else { continue };
-            let (next, changes) = step::cut_off(&entry.rules, &entry.state, now);
-            entry.state = next;
+            let (next, changes) = step::cut_off(&entry.ready.rules, &entry.state, now);
+            let before = std::mem::replace(&mut entry.state, next).status;
+            self.tally.change(&child, before, entry.state.status);
             if entry.state.held.is_some() {
                 continue;
             }

@@ -94,7 +94,7 @@ impl Board {
         if asked.end <= asked.start || asked.end <= now {
             return Err(ActionError::DowntimeIsEmpty);
         }
-        if let Some(downtime) = asked.triggered_by.filter(|n| !self.downtimes.all.contains_key(n)) {
+        if let Some(downtime) = asked.triggered_by.filter(|n| !self.downtimes.all.has(*n)) {
             return Err(ActionError::NoSuchDowntime { downtime });
         }
         let mut ids = vec![asked.id.clone()];
@@ -134,14 +134,14 @@ impl Board {
         now: Timestamp,
     ) -> Result<(), ActionError> {
         let mut numbers = vec![number];
-        if !self.downtimes.all.contains_key(&number) {
+        if !self.downtimes.all.has(number) {
             return Err(ActionError::NoSuchDowntime { downtime: number });
         }
         while let Some(number) = numbers.pop() {
-            let Some(downtime) = self.downtimes.all.remove(&number) else { continue };
+            let Some(downtime) = self.downtimes.all.remove(number) else { continue };
             let triggered = self.downtimes.all.iter();
             numbers.extend(
-                triggered.filter(|(_, d)| d.triggered_by == Some(number)).map(|(other, _)| *other),
+                triggered.filter(|(_, d)| d.triggered_by == Some(number)).map(|(other, _)| other),
             );
             record::remove_downtime(&mut self.out.batch, number);
             if downtime.is_active() {
@@ -169,10 +169,10 @@ impl Board {
             Comment { id: id.clone(), at: now, author: author.clone(), text: text.clone() };
         record::put_comment(&mut self.out.batch, number, &comment);
         self.comments.insert(number, comment);
-        let of_this = self.comments.iter().filter(|(_, comment)| comment.id == *id);
-        let numbers: Vec<u64> = of_this.map(|(number, _)| *number).collect();
+        let of_this = self.comments.of_host(&id.host).filter(|(_, comment)| comment.id == *id);
+        let numbers: Vec<u64> = of_this.map(|(number, _)| number).collect();
         for number in numbers.iter().take(numbers.len().saturating_sub(COMMENTS_MAX)) {
-            self.comments.remove(number);
+            self.comments.remove(*number);
             record::remove_comment(&mut self.out.batch, *number);
         }
         self.log(id, EventBody::Commented { author, comment: text }, now);
@@ -204,8 +204,13 @@ impl Board {
                 continue;
             }
             let is_planned = |id: &&CheckId| {
-                let mut own = self.downtimes.all.values().filter(|downtime| downtime.id == **id);
-                own.any(|downtime| downtime.author == CONFIGURATION && downtime.comment == *name)
+                let mut of_host =
+                    self.downtimes.all.of_host(&id.host).map(|(_, downtime)| downtime);
+                of_host.any(|downtime| {
+                    downtime.id == **id
+                        && downtime.author == CONFIGURATION
+                        && downtime.comment == *name
+                })
             };
             let missing: Vec<CheckId> = ids.iter().filter(|id| !is_planned(id)).cloned().collect();
             if !missing.is_empty() {

@@ -1,11 +1,13 @@
 //! The board: every check with its spec, its state and when it is due. In memory, without IO.
 //!
-//! `mod.rs` holds the board itself and what is applied to it; `entry.rs` one check; `cluster.rs` who
-//! is a member of what, `dirty.rs` what is to be written, `heartbeat.rs` calls from outside;
-//! `graph.rs` what stands behind what; `judge.rs` what results make of it; `mark.rs` what people do
-//! to it; `show.rs` what is shown of it, `report.rs` over a time.
+//! `mod.rs` holds the board itself; `apply.rs` how a site becomes what is watched; `entry.rs` one
+//! check; `cluster.rs` who is a member of what, `dirty.rs` what is to be written, `heartbeat.rs`
+//! calls from outside; `graph.rs` what stands behind what; `judge.rs` what results make of it;
+//! `mark.rs` what people do to it; `show.rs` what is shown of it, `tally.rs` how much of it is how,
+//! `report.rs` over a time.
 //! What must become durable or be told is collected in [`Out`]; whoever changed the board drains it.
 
+mod apply;
 mod asked;
 mod cluster;
 mod dirty;
@@ -16,32 +18,35 @@ mod judge;
 mod mark;
 mod report;
 mod show;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use noroshi_model::time::millis;
-use noroshi_model::{CheckId, RecordBatch, Records, Sample, StateType, Status, Timestamp};
+use noroshi_model::{CheckId, RecordBatch, Records, Sample, StateType, Timestamp};
 
 use crate::class::{Class, Room};
 use crate::log::EventLog;
 use crate::macros::{Facts, Macros, in_environment};
-use crate::mark::{Comment, Downtimes};
+use crate::mark::{Comment, Downtimes, Marks};
 use crate::period::Periods;
-use crate::probe::{Judged, Member, Probe};
+use crate::probe::{Member, Probe};
 use crate::record::{self, StateError};
 use crate::runs::Runs;
 use crate::schedule::{self, Queue};
-use crate::spec::{HandlerSpec, HostSpec, Site, Timing};
+use crate::spec::HandlerSpec;
 use crate::state::{Over, State};
 
+pub(crate) use apply::Wanted;
 use cluster::Clusters;
 use dirty::Dirty;
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, Ready};
 use graph::Graph;
 pub(crate) use report::Gathered;
 pub(crate) use show::{all_to_wall, to_wall};
+use tally::Tally;
 
 /// How long the state of a check that is no longer configured is remembered: a line commented out
 /// and back again costs no history.
@@ -90,19 +95,29 @@ pub struct Applied {
 /// A run to be made.
 pub(crate) struct Job {
     pub(crate) id: CheckId,
-    pub(crate) probe: Arc<Probe>,
-    pub(crate) timing: Timing,
+    /// What it waits for.
+    pub(crate) class: Class,
+    /// With the host and the check that are looked at.
     pub(crate) macros: Macros,
+    pub(crate) ready: Arc<Ready>,
     /// For an expression check: which series are over a threshold.
     pub(crate) over: BTreeMap<String, Over>,
-    /// For an expression check: the expression made ready.
-    pub(crate) judged: Option<Arc<Judged>>,
     /// For a passive check: when the last result came.
     pub(crate) heard: Option<Timestamp>,
     /// For a cluster: what each member counts as.
     pub(crate) members: Vec<Member>,
     /// When it was due, in steady milliseconds.
     pub(crate) due: i64,
+}
+
+impl Job {
+    /// Returns how it is looked at; only what has a probe becomes a job.
+    pub(crate) fn probe(&self) -> Option<&Probe> {
+        match &self.macros.check {
+            Some(check) => Some(&check.probe),
+            None => self.macros.host.probe.as_ref(),
+        }
+    }
 }
 
 /// An event handler to be run.
@@ -132,14 +147,16 @@ pub(crate) struct Out {
 
 /// Every check with its state.
 pub(crate) struct Board {
-    pub(crate) entries: BTreeMap<CheckId, Entry>,
+    /// In boxes, because a map moves its values about and keeps room for more of them.
+    pub(crate) entries: BTreeMap<CheckId, Box<Entry>>,
+    tally: Tally,
     graph: Graph,
     pub(crate) queue: Queue,
     pub(crate) log: EventLog,
     /// When the program ran.
     pub(crate) runs: Runs,
     pub(crate) downtimes: Downtimes,
-    pub(crate) comments: BTreeMap<u64, Comment>,
+    pub(crate) comments: Marks<Comment>,
     next_mark: u64,
     /// States of checks that are not configured (any longer).
     orphans: BTreeMap<CheckId, State>,
@@ -169,17 +186,18 @@ pub(crate) struct Board {
 impl Board {
     /// Reads what is remembered. Nothing is watched before [`Board::apply`].
     pub(crate) fn load(records: &dyn Records) -> Result<Self, StateError> {
-        let downtimes = Downtimes { all: record::load_downtimes(records)? };
-        let comments = record::load_comments(records)?;
-        let numbers = downtimes.all.keys().chain(comments.keys());
+        let downtimes = Downtimes { all: record::load_downtimes(records)?.into_iter().collect() };
+        let comments: Marks<Comment> = record::load_comments(records)?.into_iter().collect();
+        let newest = downtimes.all.newest().max(comments.newest());
         let log = EventLog::load(records)?;
         // A number that an event still names must not be given again: events are more than marks.
-        let next_mark = numbers.max().map_or(0, |n| *n).max(log.newest()) + 1;
+        let next_mark = newest.unwrap_or(0).max(log.newest()) + 1;
         let orphans = record::load_states(records)?;
         let runs = Runs::load(records)?;
         let wall = runs.last_known().unwrap_or(Timestamp::MIN);
         Ok(Self {
             entries: BTreeMap::new(),
+            tally: Tally::default(),
             graph: Graph::default(),
             queue: Queue::default(),
             log,
@@ -204,155 +222,24 @@ impl Board {
         })
     }
 
-    /// Makes the site what is watched. Checks that stay keep their states and their phases.
-    pub(crate) fn apply(&mut self, site: Site, now: Timestamp, steady: i64) -> Applied {
-        self.note_time(now);
-        self.runs.beat(&mut self.out.batch, now);
-        self.user_macros = Arc::new(site.user_macros);
-        self.has_environment_macros = site.plugins.has_environment_macros;
-        self.log.spec = site.history;
-        self.periods = Periods::new(&site.periods);
-        let mut before = std::mem::take(&mut self.entries);
-        let mut applied = Applied::default();
-        let mut hosts: BTreeMap<String, Arc<HostSpec>> = BTreeMap::new();
-        for host in site.hosts {
-            hosts.entry(host.name.clone()).or_insert_with(|| Arc::new(host));
-        }
-        for host in hosts.values() {
-            let entry = Entry::new(CheckId::host(&host.name), Arc::clone(host), None);
-            self.place(entry, &mut before, &mut applied);
-        }
-        for check in site.checks {
-            let Some(host) = hosts.get(&*check.id.host) else { continue };
-            if check.id.is_host() || self.entries.contains_key(&check.id) {
-                continue;
-            }
-            let entry = Entry::new(check.id.clone(), Arc::clone(host), Some(Arc::new(check)));
-            self.place(entry, &mut before, &mut applied);
-        }
-        applied.removed = before.len();
-        for (id, entry) in before {
-            self.held.remove(&id);
-            if self.dirty.remove(&id) {
-                record::put_state(&mut self.out.batch, &id, &entry.state);
-            }
-            self.orphans.insert(id.clone(), entry.state);
-            self.out.updated.insert(id);
-        }
-        self.forget_orphans(now);
-        self.addresses = None;
-        self.note_recurring();
-        self.graph = Graph::new(self.entries.values(), |id| self.entries.contains_key(id));
-        self.note_clusters();
-        self.begun.retain(|id, _| self.entries.contains_key(id));
-        self.plan_all(steady);
-        applied
-    }
-
-    /// Puts an entry on the board with what was known of it before.
-    fn place(
-        &mut self,
-        mut entry: Entry,
-        before: &mut BTreeMap<CheckId, Entry>,
-        applied: &mut Applied,
-    ) {
-        let id = entry.id.clone();
-        if let Some(old) = before.remove(&id) {
-            let is_same = old.host == entry.host && old.check == entry.check;
-            applied.changed += usize::from(!is_same);
-            if old.probe == entry.probe {
-                (entry.probe, entry.judged) = (old.probe.clone(), old.judged);
-            }
-            // What a passive check waits for is no part of its timing.
-            let is_awaited = matches!(entry.probe.as_deref(), Some(Probe::Passive(_)));
-            let is_timed_alike =
-                old.timing == entry.timing && old.probe.is_some() && (is_same || !is_awaited);
-            entry.due = old.due.filter(|_| is_timed_alike && entry.probe.is_some());
-            entry.state = old.state;
-            entry.is_running = old.is_running;
-            entry.wants_rerun = old.wants_rerun;
-            if !is_same {
-                self.out.updated.insert(id.clone());
-            }
-        } else {
-            applied.added += 1;
-            if let Some(state) = self.orphans.remove(&id) {
-                entry.state = state;
-            }
-            self.out.updated.insert(id.clone());
-        }
-        if entry.probe.is_none() && entry.state.status.is_none() {
-            entry.state.status = Some(Status::Up);
-        }
-        if let Some(until) = entry.state.acknowledgement.as_ref().and_then(|given| given.until) {
-            self.expiring.insert((until, id.clone()));
-        }
-        if entry.state.held.is_some() {
-            self.held.insert(id.clone());
-        }
-        self.entries.insert(id, entry);
-    }
-
-    /// Forgets the states of checks that have not been configured for long.
-    fn forget_orphans(&mut self, now: Timestamp) {
-        let oldest = now - ORPHAN_AGE_MAX;
-        let is_old = |state: &State| state.finished.is_none_or(|finished| finished < oldest);
-        let batch = &mut self.out.batch;
-        self.orphans.retain(|id, state| {
-            if is_old(state) {
-                record::remove_state(batch, id);
-            }
-            !is_old(state)
-        });
-    }
-
-    /// Notes what is in downtime again and again.
-    fn note_recurring(&mut self) {
-        self.recurring.clear();
-        for entry in self.entries.values() {
-            let name = match &entry.check {
-                Some(check) => &check.maintenance,
-                None => &entry.host.maintenance,
-            };
-            if let Some(name) = name.as_ref().filter(|name| self.periods.has(name)) {
-                self.recurring.entry(name.clone()).or_default().push(entry.id.clone());
-            }
-        }
-    }
-
-    /// Plans every entry that has no due time.
-    fn plan_all(&mut self, steady: i64) {
-        self.queue.clear();
-        let is_late = |entry: &Entry| entry.due.is_none() && entry.is_late(steady);
-        let waiting = self.entries.values().filter(|entry| is_late(entry)).count();
-        for entry in self.entries.values_mut() {
-            if entry.due.is_none() && !entry.is_running {
-                entry.due = entry.first_due(waiting, self.wall, self.away.span, steady);
-            }
-            if let (Some(due), false) = (entry.due, entry.is_running) {
-                self.queue.push(due, entry.id.clone());
-            }
-        }
-        self.out.is_due_sooner = true;
-    }
-
     /// Takes the runs that are due and have room. Each is under way until its result is taken.
     pub(crate) fn take_due(&mut self, mut room: Room, now: Timestamp, steady: i64) -> Vec<Job> {
         let mut jobs = Vec::new();
         while let Some((due, id)) = self.queue.pop_due(steady, &room) {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
-            let (Some(probe), false) = (entry.probe.clone(), entry.is_running) else { continue };
-            if entry.due != Some(due) {
+            let Some(class) = entry.probe().map(Class::of) else { continue };
+            if entry.is_running || entry.due != Some(due) {
                 continue;
             }
             // Outside its period a check rests until the next slot, unless somebody asks.
-            if !entry.wants_rerun && !self.periods.holds(entry.timing.period.as_deref(), now) {
-                let next = schedule::slot_after(entry.phase, millis(entry.timing.interval), steady);
+            if !entry.wants_rerun && !self.periods.holds(entry.ready.timing.period.as_deref(), now)
+            {
+                let next =
+                    schedule::slot_after(entry.phase, millis(entry.ready.timing.interval), steady);
                 entry.due = Some(next);
                 self.queue.push(next, id);
                 continue;
             }
-            let class = Class::of(&probe);
             if !room.has(class) {
                 self.queue.put_off(class, due, id);
                 continue;
@@ -360,26 +247,17 @@ impl Board {
             room.take(class);
             entry.is_running = true;
             entry.wants_rerun = false;
-            let mut asks = entry.asks.clone();
+            let (over, heard) = (entry.state.over.clone(), entry.state.heard);
+            let ready = Arc::clone(&entry.ready);
+            let mut asks = ready.asks.clone();
             if class == Class::Plugin && self.has_environment_macros {
                 asks.extend(in_environment().map(str::to_owned));
             }
-            let has_states = entry.has_states || self.has_environment_macros;
-            let job = Job {
-                id: id.clone(),
-                probe,
-                timing: entry.timing.clone(),
-                over: entry.state.over.clone(),
-                judged: entry.judged(),
-                heard: entry.state.heard,
-                due,
-                members: self.members(&id),
-                macros: Macros {
-                    asked: self.asked(&id, &asks),
-                    now,
-                    ..self.macros_of(&id, has_states)
-                },
-            };
+            let has_states = ready.has_states || self.has_environment_macros;
+            let asked = self.asked(&id, &asks);
+            let macros = Macros { asked, now, ..self.macros_of(&id, has_states) };
+            let members = self.members(&id);
+            let job = Job { id, class, macros, ready, over, heard, members, due };
             jobs.push(job);
         }
         jobs
@@ -392,8 +270,7 @@ impl Board {
         let entries = &self.entries;
         let addresses = self.addresses.get_or_insert_with(|| {
             let hosts = entries.values().filter(|entry| entry.id.is_host());
-            let of_host = |entry: &Entry| (entry.host.address.clone(), Arc::clone(&entry.id.host));
-            hosts.map(of_host).collect()
+            hosts.map(|entry| (entry.host.address.clone(), Arc::clone(&entry.id.host))).collect()
         });
         let host = Arc::clone(addresses.get(&*id.host)?);
         let id = CheckId { host, check: id.check.clone() };
@@ -410,7 +287,7 @@ impl Board {
     /// Asks for a run at a moment, unless one is due before.
     fn recheck_at(&mut self, id: &CheckId, at: i64) -> bool {
         let Some(entry) = self.entries.get_mut(id) else { return false };
-        if entry.probe.as_deref().is_none_or(|probe| !probe.is_active()) {
+        if entry.probe().is_none_or(|probe| !probe.is_active()) {
             return false;
         }
         entry.wants_rerun = true;
@@ -426,7 +303,7 @@ impl Board {
         let wall = self.wall;
         let Some(entry) = self.entries.get_mut(id) else { return };
         let due = due.unwrap_or(steady);
-        entry.due = match entry.probe.as_deref() {
+        entry.due = match entry.probe() {
             None => None,
             Some(probe) if !probe.is_active() => entry.silence_due(wall, steady),
             Some(_) if entry.wants_rerun => Some(steady),
@@ -434,7 +311,7 @@ impl Board {
                 Some(entry.retry_due(due, (wall, steady)))
             }
             Some(_) => {
-                let interval = millis(entry.timing.interval);
+                let interval = millis(entry.ready.timing.interval);
                 Some(schedule::next_regular(entry.phase, interval, due, steady))
             }
         };
@@ -463,7 +340,7 @@ impl Board {
         let host_id = CheckId { host: Arc::clone(&id.host), check: None };
         let facts = |id: &CheckId| {
             let entry = self.entries.get(id).filter(|_| has_states)?;
-            Some(Facts::new(&entry.state, &entry.rules))
+            Some(Facts::new(&entry.state, &entry.ready.rules))
         };
         let entry = self.entries.get(id);
         Macros {

@@ -23,12 +23,13 @@ pub(crate) struct Gathered {
 impl Board {
     /// Returns those that are asked for, by name, at most one more than `limit`.
     pub(crate) fn chosen(&self, of: &AvailabilityOf, limit: usize) -> Vec<CheckId> {
-        let is_chosen = |entry: &&Entry| {
+        let is_chosen = |entry: &Entry| {
             entry.id.check.as_deref() == of.check.as_deref()
                 && of.group.as_ref().is_none_or(|group| entry.host.groups.contains(group))
                 && (of.matchers.is_empty() || matches(entry, of))
         };
-        let chosen = self.entries.values().filter(is_chosen).take(limit.saturating_add(1));
+        let chosen =
+            self.entries.values().filter(|entry| is_chosen(entry)).take(limit.saturating_add(1));
         chosen.map(|entry| entry.id.clone()).collect()
     }
 

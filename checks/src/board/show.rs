@@ -6,8 +6,7 @@ use super::{Board, Entry};
 use crate::probe::{Compare, ExpressionProbe, Probe, Threshold};
 use crate::stats::LastRuns;
 use crate::view::{
-    AcknowledgementView, CheckCounts, CheckView, CommentView, Counts, DowntimeView, HostRow,
-    HostState, HostView,
+    AcknowledgementView, CheckView, CommentView, Counts, DowntimeView, HostRow, HostState, HostView,
 };
 
 impl Board {
@@ -20,30 +19,13 @@ impl Board {
 
     /// Returns all hosts, by name.
     pub(crate) fn hosts(&self) -> Vec<HostRow> {
-        let mut hosts: Vec<HostRow> = Vec::new();
-        for entry in self.entries.values() {
-            if !entry.id.is_host() {
-                // The host itself comes before its checks.
-                if let Some(host) = hosts.last_mut() {
-                    host.counts.add(entry.state.status);
-                }
-                continue;
-            }
-            hosts.push(self.host_row(entry));
-        }
-        hosts
+        let hosts = self.entries.iter().filter(|(id, _)| id.is_host());
+        hosts.map(|(_, entry)| self.host_row(entry)).collect()
     }
 
     /// Returns one host; `None` when there is none of that name.
     pub(crate) fn host(&self, name: &str) -> Option<HostView> {
-        let id = CheckId::host(name);
-        let mut host = self.host_view(self.entries.get(&id)?);
-        for (id, entry) in self.entries.range(id..).take_while(|(id, _)| &*id.host == name) {
-            if !id.is_host() {
-                host.counts.add(entry.state.status);
-            }
-        }
-        Some(host)
+        self.entries.get(&CheckId::host(name)).map(|entry| self.host_view(entry))
     }
 
     /// Returns the checks of a host, by name; the host itself is not among them.
@@ -55,8 +37,8 @@ impl Board {
 
     /// Returns everything that has a problem, the worst first, of the equally bad the newest.
     pub(crate) fn problems(&self) -> Vec<CheckView> {
-        let entries = self.entries.values().filter(|entry| entry.state.is_problem());
-        let mut problems: Vec<CheckView> = entries.map(|entry| self.view_of(entry)).collect();
+        let mut problems: Vec<CheckView> =
+            self.tally.problems().filter_map(|id| self.view(id)).collect();
         problems.sort_by_key(|view| {
             let severity = view.status.map_or(0, noroshi_model::Status::severity);
             (std::cmp::Reverse(severity), std::cmp::Reverse(view.since))
@@ -66,15 +48,7 @@ impl Board {
 
     /// Counts hosts and checks by status.
     pub(crate) fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for entry in self.entries.values() {
-            if entry.id.is_host() {
-                counts.hosts.add(entry.state.status);
-            } else {
-                counts.checks.add(entry.state.status);
-            }
-        }
-        counts
+        self.tally.counts()
     }
 
     /// Adds up how late the last runs began and how long they took.
@@ -109,7 +83,7 @@ impl Board {
                 is_acknowledged: state.acknowledgement.is_some(),
                 is_in_downtime: self.downtimes.holds(&entry.id),
             },
-            counts: CheckCounts::default(),
+            counts: self.tally.of_host(&spec.name),
         }
     }
 
@@ -124,7 +98,7 @@ impl Board {
     fn view_of(&self, entry: &Entry) -> CheckView {
         let (id, state) = (&entry.id, &entry.state);
         let (notes, notes_url) = entry.notes();
-        let (expr, argv) = match entry.probe.as_deref() {
+        let (expr, argv) = match entry.probe() {
             Some(Probe::Expression(probe)) => (Some(probe.expr.clone()), None),
             Some(Probe::Plugin(probe)) => (None, Some(probe.argv.clone())),
             _ => (None, None),
@@ -140,7 +114,7 @@ impl Board {
             status: state.status,
             state_type: state.state_type,
             attempt: state.attempt,
-            attempts_max: entry.rules.attempts_max,
+            attempts_max: entry.ready.rules.attempts_max,
             lasting: entry.lasting(),
             output: state.output.clone(),
             long_output: state.long_output.clone(),
@@ -165,10 +139,10 @@ impl Board {
             flapping_percent: state.history.percent(),
             is_quiet: entry.is_quiet(),
             blocked_by,
-            kind: entry.probe.as_deref().map_or("none", Probe::kind),
+            kind: entry.probe().map_or("none", Probe::kind),
             expr,
             argv,
-            interval_ms: u64::try_from(entry.timing.interval.as_millis()).unwrap_or(u64::MAX),
+            interval_ms: u64::try_from(entry.ready.timing.interval.as_millis()).unwrap_or(u64::MAX),
             notes: notes.to_owned(),
             notes_url: notes_url.to_owned(),
             labels: entry.labels(),
@@ -196,7 +170,8 @@ impl Board {
     }
 
     fn comment_views(&self, id: &CheckId) -> Vec<CommentView> {
-        let of_this = self.comments.values().filter(|comment| comment.id == *id);
+        let of_host = self.comments.of_host(&id.host).map(|(_, comment)| comment);
+        let of_this = of_host.filter(|comment| comment.id == *id);
         of_this
             .map(|comment| CommentView {
                 at: comment.at,
@@ -217,7 +192,7 @@ impl Entry {
         if !configured.is_empty() {
             return configured.clone();
         }
-        match self.probe.as_deref() {
+        match self.probe() {
             Some(Probe::Expression(probe)) => self.graph_of_expression(probe),
             _ => self.graphs_of_perfdata(),
         }

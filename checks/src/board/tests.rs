@@ -5,6 +5,7 @@
 mod away;
 mod cluster;
 mod depends;
+mod difference;
 mod lasting;
 mod reload;
 

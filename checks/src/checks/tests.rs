@@ -179,7 +179,8 @@ async fn an_expression_is_judged_and_its_threshold_drawn() {
         missing: Missing::Unknown,
     };
     let mut check = CheckSpec::new(CheckId::check("web1", "disk"), Probe::Expression(probe));
-    check.timing = Timing { attempts_max: 1, interval: Duration::from_secs(10), ..check.timing };
+    check.timing =
+        Timing { attempts_max: 1, interval: Duration::from_secs(10), ..check.timing.clone() };
     let house = House::start(site(vec![check]));
     let view = house.wait("web1/disk", |view| view.status.is_some()).await;
     assert_eq!(view.status, Some(Status::Unknown));

@@ -19,7 +19,7 @@ fn read(check: &str) -> Result<Probe, Vec<String>> {
     })?;
     let id = CheckId::check("a", "c");
     let checks = config.site(&[], true).checks.checks;
-    Ok(checks.into_iter().find(|check| check.id == id).unwrap().probe)
+    Ok(checks.into_iter().find(|check| check.id == id).unwrap().probe.clone())
 }
 
 #[test]

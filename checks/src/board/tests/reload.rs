@@ -48,7 +48,7 @@ const MINUTE_MS: i64 = 60_000;
 const STEP_MS: i64 = 500;
 
 /// Ten checks a minute on each of many hosts.
-fn large_site(hosts: std::ops::Range<usize>) -> Site {
+pub(super) fn large_site(hosts: std::ops::Range<usize>) -> Site {
     let mut site = Site::default();
     for host in hosts {
         let name = format!("h{host}");
