@@ -243,7 +243,10 @@ fn traps_expand_as_in_nagios() {
 fn time_periods_and_who_runs_in_them_are_those_of_nagios() {
     let folder = folder();
     let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nagios/periods.cfg");
-    let main = main_file(folder.path(), &format!("cfg_file={}", objects.display()));
+    let main = main_file(
+        folder.path(),
+        &format!("enable_flap_detection=1\ncfg_file={}", objects.display()),
+    );
     let (printed, out) = import(&main);
     let read = |file: &str| -> toml::Table {
         toml::from_str(&fs::read_to_string(out.join(file)).unwrap()).unwrap()

@@ -58,9 +58,13 @@ fn resolve_period(
     PeriodSpec { zone, rules: texts(rules), exclude: texts(&raw.exclude) }
 }
 
-/// Returns the IANA name of the server's own zone; empty, which is UTC, when it has none.
+/// Returns the IANA name of the server's own zone, or what stands for it when it has none.
 fn server_zone() -> String {
-    jiff::tz::TimeZone::system().iana_name().unwrap_or_default().to_owned()
+    name_of(&jiff::tz::TimeZone::system())
+}
+
+fn name_of(zone: &jiff::tz::TimeZone) -> String {
+    zone.iana_name().unwrap_or(PeriodSpec::LOCAL).to_owned()
 }
 
 /// Notes periods that exclude each other in a circle: nobody could say when they hold.
@@ -92,4 +96,23 @@ fn reaches<'a>(
     }
     let Some(period) = periods.get(from).filter(|_| seen.insert(from)) else { return false };
     period.exclude.iter().any(|next| reaches(periods, next.get_ref(), to, seen))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::{TimeZone, offset};
+
+    use super::*;
+
+    /// `/etc/localtime` may be a copy of a zone's file, which does not tell its name.
+    #[test]
+    fn a_zone_without_a_name_is_still_this_machines() {
+        assert_eq!(name_of(&TimeZone::get("Europe/Berlin").unwrap()), "Europe/Berlin");
+        assert_eq!(name_of(&TimeZone::UTC), "UTC");
+        let unnamed = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        assert_eq!(name_of(&unnamed), PeriodSpec::LOCAL);
+        assert_eq!(name_of(&TimeZone::fixed(offset(9))), PeriodSpec::LOCAL);
+        let local = PeriodSpec { zone: PeriodSpec::LOCAL.to_owned(), ..PeriodSpec::default() };
+        assert!(local.faults().is_empty());
+    }
 }

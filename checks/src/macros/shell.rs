@@ -22,7 +22,7 @@ pub fn read_by_shell(argv: &[String]) -> Range<usize> {
     for (at, word) in argv.iter().enumerate() {
         let program = word.rsplit('/').next().unwrap_or_default();
         let is_starter = SHELL_STARTERS.contains(&program);
-        if program == "ssh" {
+        if program == "ssh" && argv.len() > at + 2 {
             return at + 1..argv.len();
         }
         if (is_starter || SHELLS.contains(&program))
@@ -84,6 +84,7 @@ mod tests {
             ("timeout 5 dash -e -c SCRIPT", 5..6),
             ("su nagios -c SCRIPT", 3..4),
             ("ssh web1 check_x ARG", 1..4),
+            ("ssh web1", 0..0),
             ("bash /usr/local/bin/handler -c x", 0..0),
             ("/usr/lib/nagios/plugins/check_x -c 5", 0..0),
             ("sh", 0..0),

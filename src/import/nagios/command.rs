@@ -3,47 +3,11 @@
 //! Nagios gives the line to a shell. Here it is split into words as a POSIX shell would (XCU 2.2,
 //! 2.3 and 2.6.5) without running one; what only a shell can do is left to `sh -c`.
 
+mod script;
+
 use std::collections::BTreeMap;
 
-/// Macros that a command may hold here.
-const MACROS: [&str; 36] = [
-    "HOSTNAME",
-    "HOSTALIAS",
-    "HOSTDISPLAYNAME",
-    "HOSTADDRESS",
-    "HOSTGROUPNAME",
-    "HOSTGROUPNAMES",
-    "HOSTNOTES",
-    "HOSTNOTESURL",
-    "HOSTSTATE",
-    "HOSTSTATEID",
-    "HOSTSTATETYPE",
-    "HOSTATTEMPT",
-    "MAXHOSTATTEMPTS",
-    "HOSTOUTPUT",
-    "LONGHOSTOUTPUT",
-    "LASTHOSTCHECK",
-    "LASTHOSTSTATECHANGE",
-    "HOSTLASTSTATECHANGE",
-    "HOSTPROBLEMID",
-    "HOSTMAXATTEMPTS",
-    "SERVICEDESC",
-    "SERVICEDISPLAYNAME",
-    "SERVICENOTES",
-    "SERVICENOTESURL",
-    "SERVICEISVOLATILE",
-    "SERVICESTATE",
-    "SERVICESTATEID",
-    "SERVICESTATETYPE",
-    "SERVICEATTEMPT",
-    "MAXSERVICEATTEMPTS",
-    "SERVICEOUTPUT",
-    "LONGSERVICEOUTPUT",
-    "LASTSERVICECHECK",
-    "LASTSERVICESTATECHANGE",
-    "SERVICEPROBLEMID",
-    "SERVICEMAXATTEMPTS",
-];
+use noroshi_checks::is_macro;
 
 /// What stands for macros while a command line is made.
 #[derive(Debug, Default)]
@@ -64,6 +28,8 @@ pub(super) struct Made {
     pub(super) shell: Option<&'static str>,
     /// Macros in it that are not known here.
     pub(super) unknown: Vec<String>,
+    /// Macros that Nagios puts into a shell's script; here the shell gets them as arguments.
+    pub(super) handed_over: Vec<String>,
 }
 
 /// Splits `command!argument!argument`; `\!` is an exclamation mark inside an argument.
@@ -94,15 +60,17 @@ pub(super) fn make(line: &str, arguments: &[String], variables: &Variables<'_>) 
     let with_arguments = replace(line, |name| argument(name, arguments));
     let text = replace(&with_arguments, |name| text_of(name, variables));
     let unknown = unknown_macros(&text, variables);
-    match words(&text) {
-        Ok(argv) if !argv.is_empty() => Made { argv, shell: None, unknown },
-        Ok(_) => shell(text, "it is empty", unknown),
-        Err(why) => shell(text, why, unknown),
-    }
+    let (mut argv, shell) = match words(&text) {
+        Ok(argv) if !argv.is_empty() => (argv, None),
+        Ok(_) => (in_shell(text), Some("it is empty")),
+        Err(why) => (in_shell(text), Some(why)),
+    };
+    let handed_over = script::hand_over(&mut argv);
+    Made { argv, shell, unknown, handed_over }
 }
 
-fn shell(text: String, why: &'static str, unknown: Vec<String>) -> Made {
-    Made { argv: vec!["sh".to_owned(), "-c".to_owned(), text], shell: Some(why), unknown }
+fn in_shell(text: String) -> Vec<String> {
+    vec!["sh".to_owned(), "-c".to_owned(), text]
 }
 
 /// Returns the text of `$ARGn$`: that of one which was not given is empty.
@@ -140,7 +108,7 @@ fn unknown_macros(text: &str, variables: &Variables<'_>) -> Vec<String> {
         let number = || name.strip_prefix("USER").and_then(|number| number.parse().ok());
         let is_user =
             || number().is_some_and(|n| variables.user.is_some_and(|u| u.contains_key(&n)));
-        let is_known = MACROS.contains(&name) || name.starts_with("_HOST") || is_user();
+        let is_known = is_macro(name) || is_user();
         if !is_known && !unknown.iter().any(|known| known == name) {
             unknown.push(name.to_owned());
         }

@@ -337,7 +337,7 @@ impl Context<'_> {
     /// Returns when flapping is looked for; `kind` is `host` or `service`.
     fn flapping(&self, object: &Definition, kind: &str) -> Flapping {
         let is_off = object.text("flap_detection_enabled") == Some("0")
-            || self.source.number("enable_flap_detection", 1.0) == 0.0;
+            || !self.source.is_on("enable_flap_detection");
         if is_off {
             return Flapping::Off;
         }
@@ -452,13 +452,17 @@ impl Context<'_> {
 
     /// Returns for how long a passive check may be silent.
     fn silence(&mut self, service: &Definition) -> Duration {
-        let has_freshness = service.text("check_freshness") == Some("1");
         let threshold = number(service, "freshness_threshold", 0.0);
         let latency = self.source.number("additional_freshness_latency", 15.0);
-        if has_freshness && threshold > 0.0 {
+        if service.text("check_freshness") == Some("1") {
             let what = "freshness: a stale check is unknown; its check_command is not run";
             self.notes.add(&service.place, what);
-            return Duration::try_from_secs_f64(threshold + latency).unwrap_or(PASSIVE_SILENCE);
+            // Without a threshold Nagios waits for one interval (`base/checks.c`,
+            // `is_service_result_fresh`); its latency is not known here and is below a second.
+            let interval = self.units(number(service, "check_interval", 5.0));
+            let own = Duration::try_from_secs_f64(threshold).ok().filter(|own| !own.is_zero());
+            let latency = Duration::try_from_secs_f64(latency).unwrap_or_default();
+            return own.unwrap_or(interval).saturating_add(latency).min(PASSIVE_SILENCE);
         }
         self.notes.add(&service.place, "passive without freshness: it may be silent for a year");
         PASSIVE_SILENCE

@@ -32,8 +32,8 @@ const KINDS: [&str; 14] = [
 
 /// Settings of the main file that make Nagios do something which has no place here.
 const UNCARRIED_SETTINGS: [(&str, &str); 10] = [
-    ("global_host_event_handler", "event handlers are not run"),
-    ("global_service_event_handler", "event handlers are not run"),
+    ("global_host_event_handler", "give the hosts `on_change`"),
+    ("global_service_event_handler", "give the checks `on_change`"),
     ("ocsp_command", "results are not handed on by a command"),
     ("ochp_command", "results are not handed on by a command"),
     ("host_perfdata_command", "performance data becomes series; no command gets it"),
@@ -42,6 +42,25 @@ const UNCARRIED_SETTINGS: [(&str, &str); 10] = [
     ("service_perfdata_file", "performance data becomes series; no file gets it"),
     ("broker_module", "modules are not loaded"),
     ("use_timezone", "give contacts a `zone` instead"),
+];
+
+/// Settings of the main file that mean something only with this value.
+const UNCARRIED_VALUES: [(&str, &str, &str); 7] = [
+    (
+        "use_aggressive_host_checking",
+        "1",
+        "exit 1 of a host's check is DOWN in Nagios; here it is UP, so let the plug-in exit 2",
+    ),
+    ("enable_environment_macros", "1", "write `[plugins] environment_macros = true`"),
+    (
+        "enable_notifications",
+        "0",
+        "nobody is told in Nagios; here people are, once there is [smtp]",
+    ),
+    ("execute_service_checks", "0", "no service is looked at in Nagios; here all are"),
+    ("execute_host_checks", "0", "no host is looked at in Nagios; here all are"),
+    ("accept_passive_service_checks", "0", "results may be handed in for every check"),
+    ("accept_passive_host_checks", "0", "results may be handed in for every host"),
 ];
 
 /// A value of an object, and where it was written.
@@ -108,6 +127,10 @@ pub(super) fn read(main: &Path, notes: &mut Notes) -> Result<Source, ImportError
             _ => {
                 if let Some((_, why)) = UNCARRIED_SETTINGS.iter().find(|(n, _)| *n == name) {
                     notes.add(&place, format!("{name}: {why}"));
+                }
+                let of_value = UNCARRIED_VALUES.iter().find(|(n, v, _)| (*n, *v) == (name, value));
+                if let Some((_, _, why)) = of_value {
+                    notes.add(&place, format!("{name}={value}: {why}"));
                 }
                 source.settings.insert(name.to_owned(), value.to_owned());
             }

@@ -188,3 +188,89 @@ fn arguments_and_custom_variables_are_put_in_before_the_words_are_split() {
     let made = make("a $ARG1$ | b", &["x y".to_owned()], &variables);
     assert_eq!(made.argv, ["sh", "-c", "a x y | b"]);
 }
+
+#[test]
+fn what_a_handler_pipes_is_handed_to_its_shell_as_an_argument() {
+    let line = r#"/usr/bin/printf "%b" "$SERVICEOUTPUT$" | mail -s "$HOSTNAME$" ops"#;
+    let made = make(line, &[], &Variables::default());
+    let script = r#"/usr/bin/printf "%b" "${1}" | mail -s "${2}" ops"#;
+    assert_eq!(made.argv, ["sh", "-c", script, "sh", "$SERVICEOUTPUT$", "$HOSTNAME$"]);
+    assert_eq!(made.handed_over, ["SERVICEOUTPUT", "HOSTNAME"]);
+    // The shell that Nagios calls finds one word here, which another shell reads.
+    let made = make("/bin/sh -c 'echo $SERVICEOUTPUT$'", &[], &Variables::default());
+    assert_eq!(made.argv, ["/bin/sh", "-c", "echo ${1}", "sh", "$SERVICEOUTPUT$"]);
+    assert_eq!(make("a $SERVICEOUTPUT$", &[], &Variables::default()).handed_over, [""; 0]);
+}
+
+#[test]
+fn macros_that_are_expanded_are_known() {
+    for name in [
+        "TIMET",
+        "SERVICEPERFDATA",
+        "HOSTSTATE:web1",
+        "SERVICEOUTPUT:web1:disk",
+        "LASTSERVICESTATE",
+        "TOTALHOSTSDOWN",
+        "HOSTMAXATTEMPTS",
+        "_HOSTRACK",
+    ] {
+        let made = make(&format!("a ${name}$"), &[], &Variables::default());
+        assert!(made.unknown.is_empty(), "{name}");
+    }
+    for name in ["CONTACTEMAIL", "NOTIFICATIONTYPE", "USER7", "HOSTNOSUCH"] {
+        let made = make(&format!("a ${name}$"), &[], &Variables::default());
+        assert_eq!(made.unknown, [name]);
+    }
+}
+
+/// Imports one host with one service; returns what was written of it, and the notes.
+fn import_one(main: &str, host: &str, service: &str) -> (toml::Table, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("nagios.cfg"), format!("{main}\ncfg_file=objects.cfg\n")).unwrap();
+    let objects = format!(
+        "define host {{\nhost_name h\n{host}\n}}\ndefine command {{\ncommand_name c\n\
+         command_line /bin/c\n}}\ndefine service {{\nhost_name h\nservice_description s\n\
+         check_command c\n{service}\n}}\n"
+    );
+    std::fs::write(path("objects.cfg"), objects).unwrap();
+    let imported = super::import(&path("nagios.cfg"), &path("out")).unwrap();
+    let texts = imported.files.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    let table = texts.collect::<Vec<_>>().join("\n").parse().unwrap();
+    (table, imported.notes.lines().collect())
+}
+
+#[test]
+fn a_passive_check_that_must_be_fresh_without_saying_how_may_be_silent_for_an_interval() {
+    let passive = "active_checks_enabled 0\ncheck_interval 10\ncheck_freshness";
+    for (says, main, expected) in [
+        // Ten minutes, and the 15 s that Nagios adds.
+        ("1", "", "615s"),
+        ("1\nfreshness_threshold 0", "interval_length=1", "25s"),
+        ("1\nfreshness_threshold 300", "additional_freshness_latency=5", "305s"),
+        ("0\nfreshness_threshold 300", "", "8760h"),
+    ] {
+        let (table, _) = import_one(main, "", &format!("{passive} {says}"));
+        let check = &table["host"]["h"]["check"]["s"];
+        let written = check["passive"].as_str();
+        let seconds = |text: &str| noroshi_model::quantity::parse_duration(text).unwrap();
+        assert_eq!(written.map(seconds), Some(seconds(expected)), "{says}: {check}");
+    }
+}
+
+#[test]
+fn settings_of_the_main_file_that_change_what_happens_are_noted() {
+    let main = "use_aggressive_host_checking=1\nenable_notifications=0\nexecute_host_checks=1\n\
+                enable_environment_macros=1";
+    let (table, notes) = import_one(main, "", "");
+    for name in
+        ["use_aggressive_host_checking", "enable_notifications", "enable_environment_macros"]
+    {
+        assert!(notes.iter().any(|note| note.contains(name)), "{name}: {notes:?}");
+    }
+    assert!(!notes.iter().any(|note| note.contains("execute_host_checks")), "{notes:?}");
+    // Without a word of it Nagios does not look for flapping.
+    assert_eq!(table["host"]["h"]["flapping"].as_bool(), Some(false));
+    let (table, _) = import_one("enable_flap_detection=1", "", "");
+    assert!(!table["host"]["h"].as_table().unwrap().contains_key("flapping"));
+}

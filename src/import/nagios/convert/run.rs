@@ -52,6 +52,14 @@ impl Context<'_> {
         if let Some(why) = made.shell {
             self.notes.add(place, format!("{name}: run by a shell, because {why}"));
         }
+        if !made.handed_over.is_empty() {
+            let names = made.handed_over.join("$, $");
+            let what = format!(
+                "{name}: puts ${names}$ into a shell's script, which could run what they say; here \
+                 the script gets them as arguments: see that it still does what it should"
+            );
+            self.notes.add(place, what);
+        }
         for name in made.unknown {
             self.notes.add(place, format!("${name}$ is not known here and stays as it is"));
         }
