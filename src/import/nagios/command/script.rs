@@ -109,6 +109,10 @@ impl Reader<'_> {
 
     /// Reads a dollar sign with the macro, if it is one.
     fn dollar(&mut self, is_single: bool) {
+        if !is_single && self.rest.starts_with("$(") {
+            self.open.push(Open::Round);
+            return self.copy(2);
+        }
         let Some((name, rest)) = self.rest[1..].split_once('$') else { return self.copy(1) };
         if name.is_empty() {
             return self.copy(2);
