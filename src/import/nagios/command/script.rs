@@ -149,11 +149,11 @@ mod tests {
         for (script, expected) in [
             (r#"printf "%b" "$SERVICEOUTPUT$" | mail"#, r#"printf "%b" "${1}" | mail"#),
             ("echo $SERVICEOUTPUT$ | a", "echo ${1} | a"),
-            ("echo 'is $SERVICEOUTPUT$' | a", r#"echo 'is "${1}"' | a"#),
+            ("echo 'is $SERVICEOUTPUT$' | a", r#"echo 'is '"${1}"'' | a"#),
             (r#"echo "it's $SERVICEOUTPUT$" | a"#, r#"echo "it's ${1}" | a"#),
-            (r#"a "$(b '$SERVICEOUTPUT$')""#, r#"a "$(b '"${1}"')""#),
-            ("a `b '$SERVICEOUTPUT$'` '$SERVICEOUTPUT$'", r#"a `b '"${1}"'` '"${1}"'"#),
-            (r#"a \"'$SERVICEOUTPUT$'\" | b"#, r#"a \"'"${1}"'\" | b"#),
+            (r#"a "$(b '$SERVICEOUTPUT$')""#, r#"a "$(b ''"${1}"'')""#),
+            ("a `b '$SERVICEOUTPUT$'` '$SERVICEOUTPUT$'", r#"a `b ''"${1}"''` ''"${1}"''"#),
+            (r#"a \"'$SERVICEOUTPUT$'\" | b"#, r#"a \"''"${1}"''\" | b"#),
         ] {
             let argv = handed(&["sh", "-c", script]);
             assert_eq!(argv, ["sh", "-c", expected, "sh", "$SERVICEOUTPUT$"], "{script}");
