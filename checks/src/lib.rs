@@ -85,7 +85,8 @@ mod checks;
 mod class;
 #[cfg(feature = "server")]
 mod command;
-#[cfg(all(test, feature = "server"))]
+#[cfg(feature = "server")]
+#[cfg(test)]
 mod day;
 #[cfg(feature = "server")]
 mod flapping;
@@ -95,7 +96,8 @@ mod graphs;
 mod handed;
 #[cfg(feature = "server")]
 mod handler;
-#[cfg(all(test, feature = "server"))]
+#[cfg(feature = "server")]
+#[cfg(test)]
 mod harness;
 #[cfg(feature = "server")]
 mod log;
@@ -119,7 +121,8 @@ mod runs;
 mod samples;
 #[cfg(feature = "server")]
 mod schedule;
-#[cfg(all(test, feature = "server"))]
+#[cfg(feature = "server")]
+#[cfg(test)]
 mod simulation;
 #[cfg(feature = "server")]
 mod spec;

@@ -69,7 +69,9 @@ mod tests {
         let mut turns = String::new();
         for _ in 0..3 {
             for _ in 0..2 {
-                ids.iter().for_each(|id| dirty.insert(id.clone()));
+                for id in &ids {
+                    dirty.insert(id.clone());
+                }
                 turns.extend(dirty.pop().map(|id| id.to_string()));
             }
         }
