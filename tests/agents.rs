@@ -32,9 +32,10 @@ impl Agent {
     fn start(&mut self, server: &Server, host: &str, more: &str) {
         self.process.take();
         let (config, token) = (self.path("agent.toml"), self.path("token"));
+        let token = token.display();
         let address = &server.address;
         let said = format!(
-            "server = \"http://{address}\"\ntoken_file = {token:?}\nhost = {host:?}\nstep = \"1s\"\n{more}"
+            "server = \"http://{address}\"\ntoken_file = \"{token}\"\nhost = {host:?}\nstep = \"1s\"\n{more}"
         );
         std::fs::write(&config, said).unwrap();
         let mut command = agent(&config);

@@ -154,13 +154,13 @@ fn load_without(
             Err(fault) => faults.push(fault),
         }
     }
-    let admin_files = texts.len();
+    let of_admin = texts.len();
     texts.extend(added.cloned());
     let (sources, bases) = Sources::of(texts);
-    let files = Files { sources: &sources, bases: &bases, admin_files, left_out };
+    let files = Files { sources: &sources, bases: &bases, of_admin, left_out };
     if faults.is_empty() {
         let apart = sources.texts().enumerate().map(|(index, text)| match index {
-            index if index < admin_files => split::split(text),
+            index if index < of_admin => split::split(text),
             _ => (text.to_owned(), CheckTexts::new()),
         });
         let (rests, checks): (Vec<String>, Vec<CheckTexts<'_>>) = apart.unzip();
@@ -179,7 +179,7 @@ struct Files<'a> {
     /// Where each begins among all.
     bases: &'a [usize],
     /// How many of them are the admin's.
-    admin_files: usize,
+    of_admin: usize,
     /// Added hosts that are left out.
     left_out: &'a BTreeSet<String>,
 }
@@ -190,14 +190,14 @@ fn read<'a>(
     texts: Vec<(&'a str, CheckTexts<'a>)>,
     mut list: Vec<Fault>,
 ) -> Result<Config, Vec<Fault>> {
-    let Files { sources, bases, admin_files, left_out } = files;
+    let Files { sources, bases, of_admin, left_out } = files;
     let expressions = Expressions::default();
     let is_partial = !list.is_empty();
     let mut faults = Faults { sources, expressions: &expressions, list: &mut list, is_partial };
     let mut parts = Vec::new();
     let mut overridden = Vec::new();
     for (index, (base, (text, checks))) in bases.iter().zip(texts).enumerate() {
-        if index < *admin_files {
+        if index < *of_admin {
             parts.extend(Part::read(&mut faults, text, *base, checks));
         } else if let Some(mut part) = Part::read_added(&mut faults, text, *base) {
             part.hosts.retain(|name, _| !left_out.contains(name.get_ref().as_str()));

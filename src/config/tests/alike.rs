@@ -76,7 +76,7 @@ fn both(text: &str) -> (Config, Config) {
     let file = SourceFile { path: "/etc/site.toml".into(), text: text.to_owned() };
     let (sources, bases) = Sources::of(vec![file]);
     let left_out = BTreeSet::new();
-    let files = Files { sources: &sources, bases: &bases, admin_files: 1, left_out: &left_out };
+    let files = Files { sources: &sources, bases: &bases, of_admin: 1, left_out: &left_out };
     let (rest, checks) = split::split(sources.texts().next().unwrap());
     assert!(!checks.is_empty(), "nothing was taken out");
     let apart = read(&files, vec![(rest.as_str(), checks.clone())], Vec::new());

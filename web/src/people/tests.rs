@@ -107,8 +107,9 @@ struct Interrupted {
 impl Records for Interrupted {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, RecordError> {
         let found = self.records.get(space, key);
-        let then = self.then.lock().take();
-        then.into_iter().for_each(|then| then());
+        if let Some(then) = self.then.lock().take() {
+            then();
+        }
         found
     }
 
