@@ -424,7 +424,8 @@ impl Checks {
         };
         let meant = board.downtimes.all.iter().filter(|(_, downtime)| {
             let id = &downtime.id;
-            which.host.as_ref().is_none_or(|name| **name == *id.host)
+            !downtime.is_called_off()
+                && which.host.as_ref().is_none_or(|name| **name == *id.host)
                 && which.group.as_ref().is_none_or(|group| is_in(id, group))
                 && which.check.as_ref().is_none_or(|name| id.check.as_deref() == Some(name))
                 // As planned, in whole seconds: when it began may be a little later.

@@ -103,6 +103,11 @@ impl<T: Mark> Marks<T> {
         Some(mark)
     }
 
+    /// Returns the one of a number.
+    pub(crate) fn get(&self, number: u64) -> Option<&T> {
+        self.by_number.get(&number)
+    }
+
     /// Tells whether there is one of a number.
     pub(crate) fn has(&self, number: u64) -> bool {
         self.by_number.contains_key(&number)
@@ -147,6 +152,11 @@ impl PlannedDowntime {
         self.began.is_some()
     }
 
+    /// Tells whether it never begins: it stands for a maintenance that somebody ended early.
+    pub(crate) fn is_called_off(&self) -> bool {
+        self.start >= self.end && !self.is_active()
+    }
+
     /// Tells whether it begins with something else than the clock.
     fn waits(&self) -> bool {
         self.duration.is_some() || self.triggered_by.is_some()
@@ -186,9 +196,11 @@ impl Downtimes {
         for (number, ..) in moved.iter().filter(|(.., how)| *how != Moved::Began) {
             self.all.remove(*number);
         }
-        let mut begun: Vec<u64> = Vec::new();
-        begun.extend(moved.iter().filter(|m| m.2 == Moved::Began).map(|m| m.0));
-        for number in begun {
+        // Thousands may begin in one moment, and few wait for one of them.
+        let awaited: BTreeSet<u64> =
+            self.all.iter().filter_map(|(_, of)| of.triggered_by).collect();
+        let begun = moved.iter().filter(|m| m.2 == Moved::Began && awaited.contains(&m.0));
+        for number in begun.map(|m| m.0).collect::<Vec<u64>>() {
             moved.extend(self.trigger(number, now));
         }
         moved
@@ -239,7 +251,8 @@ impl Downtimes {
         id: &'a CheckId,
     ) -> impl Iterator<Item = (u64, &'a PlannedDowntime)> {
         let concerns = move |of: &CheckId| of.check.is_none() || of.check == id.check;
-        self.all.of_host(&id.host).filter(move |(_, downtime)| concerns(&downtime.id))
+        let of_host = self.all.of_host(&id.host);
+        of_host.filter(move |(_, of)| concerns(&of.id) && !of.is_called_off())
     }
 
     /// Tells whether a downtime of `id` or of its host holds.

@@ -351,6 +351,7 @@ impl Board {
     /// Ends the taking over of a site.
     fn settle(&mut self, now: Timestamp) {
         self.forget_orphans(now);
+        self.end_unasked(now);
         self.out.is_due_sooner = true;
     }
 

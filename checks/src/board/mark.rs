@@ -14,10 +14,6 @@ use crate::state::Acknowledgement;
 const COMMENTS_MAX: usize = 50;
 /// Whom an acknowledgement names as having ended it when its time was up.
 const EXPIRED: &str = "its time was up";
-/// Who asked for the downtimes of a maintenance period.
-const CONFIGURATION: &str = "configuration";
-/// How long a downtime of a maintenance period is at most; then another follows.
-const RECURRING_MAX: Duration = Duration::from_hours(24 * 7);
 
 impl Board {
     /// Takes a problem on. A second one takes the place of the first.
@@ -134,7 +130,7 @@ impl Board {
         now: Timestamp,
     ) -> Result<(), ActionError> {
         let mut numbers = vec![number];
-        if !self.downtimes.all.has(number) {
+        if self.downtimes.all.get(number).is_none_or(PlannedDowntime::is_called_off) {
             return Err(ActionError::NoSuchDowntime { downtime: number });
         }
         while let Some(number) = numbers.pop() {
@@ -148,6 +144,7 @@ impl Board {
                 self.log_downtime_end(number, &downtime, true, now);
             }
             self.show_downtime(&downtime);
+            self.call_off(number, downtime);
         }
         Ok(())
     }
@@ -196,46 +193,6 @@ impl Board {
         }
     }
 
-    /// Plans a downtime for each maintenance period that has begun.
-    fn plan_recurring(&mut self, now: Timestamp) {
-        let mut due = Vec::new();
-        for (name, ids) in &self.recurring {
-            if !self.periods.holds(Some(name), now) {
-                continue;
-            }
-            let is_planned = |id: &&CheckId| {
-                let mut of_host =
-                    self.downtimes.all.of_host(&id.host).map(|(_, downtime)| downtime);
-                of_host.any(|downtime| {
-                    downtime.id == **id
-                        && downtime.author == CONFIGURATION
-                        && downtime.comment == *name
-                })
-            };
-            let missing: Vec<CheckId> = ids.iter().filter(|id| !is_planned(id)).cloned().collect();
-            if !missing.is_empty() {
-                let end = self.periods.end(name, now, RECURRING_MAX);
-                due.extend(missing.into_iter().map(|id| (id, name.clone(), end)));
-            }
-        }
-        for (id, comment, end) in due {
-            let number = self.take_mark();
-            let author = CONFIGURATION.to_owned();
-            let downtime = PlannedDowntime {
-                id,
-                start: now,
-                end,
-                author,
-                comment,
-                duration: None,
-                triggered_by: None,
-                began: None,
-                until: None,
-            };
-            self.downtimes.all.insert(number, downtime);
-        }
-    }
-
     /// Logs and writes what happened to a downtime.
     pub(super) fn log_downtime(
         &mut self,
@@ -264,7 +221,7 @@ impl Board {
         self.show_downtime(downtime);
     }
 
-    fn log_downtime_end(
+    pub(super) fn log_downtime_end(
         &mut self,
         number: u64,
         downtime: &PlannedDowntime,
@@ -291,7 +248,7 @@ impl Board {
     }
 
     /// Notes that what a downtime concerns is shown otherwise.
-    fn show_downtime(&mut self, downtime: &PlannedDowntime) {
+    pub(super) fn show_downtime(&mut self, downtime: &PlannedDowntime) {
         let id = &downtime.id;
         self.out.updated.insert(id.clone());
         if id.is_host() {

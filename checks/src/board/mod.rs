@@ -3,7 +3,7 @@
 //! `mod.rs` holds the board itself; `apply.rs` how a site becomes what is watched; `entry.rs` one
 //! check; `cluster.rs` who is a member of what, `dirty.rs` what is to be written, `heartbeat.rs`
 //! calls from outside; `graph.rs` what stands behind what; `judge.rs` what results make of it;
-//! `mark.rs` what people do to it; `show.rs` what is shown of it, `tally.rs` how much of it is how,
+//! `mark.rs` what people do to it, `recurring.rs` maintenance periods; `show.rs` what is shown of it, `tally.rs` how much of it is how,
 //! `report.rs` over a time.
 //! What must become durable or be told is collected in [`Out`]; whoever changed the board drains it.
 
@@ -16,6 +16,7 @@ mod graph;
 mod heartbeat;
 mod judge;
 mod mark;
+mod recurring;
 mod report;
 mod show;
 mod tally;

@@ -7,6 +7,7 @@ mod cluster;
 mod depends;
 mod difference;
 mod lasting;
+mod maintenance;
 mod reload;
 
 use std::sync::Arc;
@@ -221,36 +222,6 @@ async fn a_fixed_downtime_of_the_host_holds_for_its_checks_and_ends() {
     let late = house.checks.downtime(downtime).await;
     assert!(late.is_err(), "it would end before now");
     assert!(house.checks.cancel_downtime(number, "ann").await.is_err(), "it is over");
-    house.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_maintenance_period_is_a_downtime_again_and_again() {
-    // From Friday, 2027-01-15, 08:00 UTC on.
-    let nightly = PeriodSpec {
-        rules: vec!["friday 09:00-09:30,10:30-11:00".to_owned()],
-        ..PeriodSpec::default()
-    };
-    let mut site = one_job();
-    site.hosts[0].maintenance = Some("nightly".to_owned());
-    site.periods = [("nightly".to_owned(), nightly)].into();
-    let house = House::start(site);
-    tokio::time::sleep(Duration::from_mins(5)).await;
-    let mut held = Vec::new();
-    for _ in 0..14 {
-        tokio::time::sleep(Duration::from_mins(15)).await;
-        let job = house.checks.check(&CheckId::parse("web1/job")).unwrap();
-        held.push(if job.is_in_downtime { 'd' } else { '-' });
-    }
-    // Looked at each quarter of an hour from 08:20 on.
-    let held: String = held.into_iter().collect();
-    assert_eq!(held, "---dd----dd---");
-    let bodies: Vec<EventBody> = events(&house).into_iter().map(|event| event.body).collect();
-    assert_eq!(bodies.len(), 4, "{bodies:#?}");
-    assert!(
-        matches!(&bodies[0], EventBody::DowntimeStarted { comment, .. } if comment == "nightly")
-    );
-    assert!(matches!(bodies[1], EventBody::DowntimeEnded { is_cancelled: false, .. }));
     house.stop().await;
 }
 
