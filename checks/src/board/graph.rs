@@ -2,8 +2,7 @@
 //!
 //! A host is cut off when none of its parents is up; everything else that is named must be fine.
 //! What is fine needs no look further up: that it answers shows that it can be reached. A host that
-//! does not answer for itself (it is taken to be up, or others tell of it) shows nothing: its
-//! checks are cut off when it would be.
+//! nothing looks at is taken to be up, which shows nothing: its checks are cut off when it would be.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -182,7 +181,7 @@ impl Board {
                 let changed = self.entries.get(parent).and_then(|parent| parent.state.since);
                 changed.is_some_and(|changed| self.wall.since(changed) < SAMPLES_BEHIND_MAX)
             }),
-            Some(probe) => !probe.is_active(),
+            Some(_) => false,
         };
         may_be_out && self.has_no_parent_within(host, since, depth - 1)
     }
