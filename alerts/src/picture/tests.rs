@@ -1,7 +1,7 @@
 //! What the graph of a mail shows.
 
 use noroshi_expr::MemorySeries;
-use noroshi_model::ChangeKind;
+use noroshi_model::{ChangeKind, Matcher, MetricMeta, Restart, Select, SelectError, SeriesData};
 
 use super::*;
 use crate::fixture::change;
@@ -73,6 +73,101 @@ fn an_image_is_never_larger_than_a_mail_should_carry() {
     let picture = draw(&series, &hint, &last, AT, TimeZone::UTC).unwrap();
     let bytes = picture.png.unwrap().len();
     assert!(bytes <= BYTES_MAX, "{bytes} bytes");
+}
+
+/// Series whose source began anew: what a store tells besides.
+struct Restarted(MemorySeries, Vec<Timestamp>);
+
+impl SeriesSource for Restarted {
+    fn select(&self, request: &Select) -> Result<Vec<SeriesData>, SelectError> {
+        self.0.select(request)
+    }
+
+    fn series(
+        &self,
+        matchers: &[Matcher],
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Labels>, SelectError> {
+        self.0.series(matchers, from, to, max)
+    }
+
+    fn label_names(&self, matchers: &[Matcher], max: usize) -> Result<Vec<String>, SelectError> {
+        self.0.label_names(matchers, max)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        max: usize,
+    ) -> Result<Vec<String>, SelectError> {
+        self.0.label_values(name, matchers, max)
+    }
+
+    fn metadata(&self, metric: Option<&str>) -> Result<Vec<MetricMeta>, SelectError> {
+        self.0.metadata(metric)
+    }
+
+    fn last_seen(&self, matchers: &[Matcher]) -> Result<Option<Timestamp>, SelectError> {
+        self.0.last_seen(matchers)
+    }
+
+    fn restarts(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (Timestamp, Timestamp),
+        _: usize,
+    ) -> Result<Vec<Restart>, SelectError> {
+        assert!(matchers.iter().any(|matcher| matcher.matches("used")), "of what is drawn");
+        let within = self.1.iter().filter(|at| (from..=to).contains(*at));
+        let boot = |at: &Timestamp| Restart { at: *at, started_at: *at, job: "node".to_owned() };
+        Ok(within.map(boot).collect())
+    }
+}
+
+/// Goal: the mail shows when its host was booted. Method: the pictures with and without a restart
+/// differ most in one column, that of the mark's line; restarts at equal distances have columns at
+/// equal distances, in their order, left of the failure.
+#[test]
+fn a_restart_is_marked_where_it_was() {
+    let last = failed_since(Duration::from_mins(3));
+    let pixels = |restarts: &[u64]| {
+        let at = restarts.iter().map(|minutes| AT - Duration::from_mins(*minutes)).collect();
+        let source = Restarted(disks(), at);
+        let hint = hint("used", None, Some(90.0));
+        let png = draw(&source, &hint, &last, AT, TimeZone::UTC).unwrap().png.unwrap();
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
+        decoder.set_transformations(png::Transformations::normalize_to_color8());
+        let mut reader = decoder.read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let frame = reader.next_frame(&mut pixels).unwrap();
+        (pixels, frame.width as usize, frame.line_size)
+    };
+    let (plain, width, line) = pixels(&[]);
+    let column_of = |minutes: u64| {
+        let (marked, ..) = pixels(&[minutes]);
+        assert_eq!(marked.len(), plain.len());
+        let bytes_of_pixel = line / width;
+        let differing = |column: usize| {
+            let pixel = |row: usize| row * line + column * bytes_of_pixel;
+            let rows = 0..plain.len() / line;
+            rows.filter(|row| {
+                let at = pixel(*row);
+                plain[at..at + bytes_of_pixel] != marked[at..at + bytes_of_pixel]
+            })
+            .count()
+        };
+        (0..width).max_by_key(|column| differing(*column)).unwrap() as i64
+    };
+    // The picture begins two and a half hours before the failure.
+    let [first, second, third] = [120, 80, 40].map(column_of);
+    assert!(first < second && second < third, "{first} {second} {third}");
+    let (one, other) = (second - first, third - second);
+    assert!((one - other).abs() <= 2 && one > 50, "{first} {second} {third}");
+    // One before the picture's span is not on it.
+    assert_eq!(pixels(&[600]).0, plain);
 }
 
 #[test]
