@@ -6,7 +6,7 @@
 //! one for a weekday of a month, that before one for a weekday. The first kind that has a rule for
 //! the day decides alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::civil::{Date, Weekday};
@@ -18,6 +18,8 @@ use noroshi_model::Timestamp;
 const DAY_MINUTES: u16 = 24 * 60;
 /// How deep periods may exclude each other.
 const DEPTH_MAX: usize = 8;
+/// How far ahead the begin of a period is looked for: what comes every year comes within it.
+const SEARCH_DAYS: u32 = 366;
 
 /// A time period as configured.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -109,6 +111,39 @@ impl Periods {
         at.min(last)
     }
 
+    /// Returns the first moment from `now` on at which a period holds: `now` itself when it does.
+    ///
+    /// `None` when there is no such period, and when it does not hold within [`SEARCH_DAYS`].
+    pub(crate) fn next(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
+        let mut all = BTreeSet::new();
+        self.with_excluded(name, &mut all, DEPTH_MAX);
+        if all.is_empty() {
+            return None;
+        }
+        if self.holds(Some(name), now) {
+            return Some(now);
+        }
+        let day = Duration::from_hours(24);
+        // A period begins to hold only where a span of it or of what it excludes begins or ends, or
+        // where the clock of a zone is set.
+        (0..SEARCH_DAYS).find_map(|days| {
+            let from = now + day * days;
+            let mut turns = BTreeSet::new();
+            for period in &all {
+                self.0[*period].turns(from, from + day, &mut turns);
+            }
+            turns.into_iter().find(|at| self.holds(Some(name), *at))
+        })
+    }
+
+    /// Adds a period and those that it excludes, and what they do.
+    fn with_excluded<'a>(&'a self, name: &'a str, all: &mut BTreeSet<&'a str>, depth: usize) {
+        let Some(period) = self.0.get(name) else { return };
+        if all.insert(name) && depth > 0 {
+            period.exclude.iter().for_each(|other| self.with_excluded(other, all, depth - 1));
+        }
+    }
+
     /// Tells whether there is a period of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
@@ -127,6 +162,36 @@ impl Periods {
 }
 
 impl Period {
+    /// Adds the moments after `from`, until `until`, at which it may begin or cease to hold.
+    fn turns(&self, from: Timestamp, until: Timestamp, turns: &mut BTreeSet<Timestamp>) {
+        let moment = |at: Timestamp| jiff::Timestamp::from_millisecond(at.as_millis());
+        let (Ok(first), Ok(last)) = (moment(from), moment(until)) else { return };
+        let mut add = |at: jiff::Timestamp| {
+            if first < at && at <= last {
+                turns.insert(Timestamp::from_millis(at.as_millisecond()));
+            }
+        };
+        let set = self.zone.following(first).map(|set| set.timestamp());
+        set.take_while(|at| *at <= last).for_each(&mut add);
+        let day_of = |at: jiff::Timestamp| at.to_zoned(self.zone.clone()).date();
+        for date in day_of(first).series(1.day()).take_while(|date| *date <= day_of(last)) {
+            let of_day = self.rules.iter().filter(|rule| rule.days.holds(date));
+            for (begin, end) in of_day.flat_map(|rule| &rule.spans) {
+                for minute in [*begin, *end] {
+                    let Ok(local) = date.at(0, 0, 0, 0).checked_add(i64::from(minute).minutes())
+                    else {
+                        continue;
+                    };
+                    // An hour that comes twice begins what it begins twice.
+                    let twice = self.zone.to_ambiguous_zoned(local);
+                    for at in [twice.clone().earlier(), twice.later()].into_iter().flatten() {
+                        add(at.timestamp());
+                    }
+                }
+            }
+        }
+    }
+
     /// Tells whether it holds at a minute of a day, on the clock of its zone.
     fn holds(&self, date: Date, minute: u16) -> bool {
         let of_day = || self.rules.iter().filter(|rule| rule.days.holds(date));

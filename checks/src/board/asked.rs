@@ -1,12 +1,13 @@
 //! What macros stand for that speak of others: on-demand ones, counts, lists.
 //!
 //! Source: Nagios Core, "Understanding Macros and How They Work" (on-demand macros, on-demand group
-//! macros) and "Standard Macros in Nagios".
+//! macros) and "Standard Macros in Nagios"; of `ISVALIDTIME` and `NEXTVALIDTIME` also
+//! `common/macros.c` (`grab_datetime_macro_r`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use noroshi_model::{CheckId, Status};
+use noroshi_model::{CheckId, Status, Timestamp};
 
 use super::{Board, Entry};
 use crate::macros::Macros;
@@ -26,8 +27,13 @@ impl Board {
                 .any(|more| name.strip_prefix(more).is_some_and(|n| n.starts_with("SERVICE")));
         match name {
             "ISVALIDTIME" => {
-                let holds = self.periods.has(of) && self.periods.holds(Some(of), self.wall);
-                Some(u8::from(holds).to_string())
+                let (period, at) = self.period_and_moment(of)?;
+                Some(u8::from(self.periods.holds(Some(period), at)).to_string())
+            }
+            "NEXTVALIDTIME" => {
+                let (period, at) = self.period_and_moment(of)?;
+                let next = self.periods.next(period, at);
+                Some(next.map_or(0, Timestamp::as_secs).to_string())
             }
             "HOSTGROUPMEMBERS" => Some(self.members_of(of).collect::<Vec<_>>().join(",")),
             "HOSTGROUPNAME" | "HOSTGROUPALIAS" => self.members_of(of).next().map(|_| of.to_owned()),
@@ -48,6 +54,17 @@ impl Board {
                 Some(values.collect::<Vec<_>>().join(delimiter))
             }
         }
+    }
+
+    /// Reads `period` or `period:seconds since 1970`; without a moment now is meant. `None` when
+    /// there is no such period, or what follows it is no moment.
+    fn period_and_moment<'a>(&self, of: &'a str) -> Option<(&'a str, Timestamp)> {
+        if self.periods.has(of) {
+            return Some((of, self.wall));
+        }
+        let (period, at) = of.rsplit_once(':').filter(|(period, _)| self.periods.has(period))?;
+        let seconds = at.parse::<u32>().ok()?;
+        Some((period, Timestamp::from_secs(seconds.into())))
     }
 
     /// Returns what a macro stands for in the texts of another host or check.

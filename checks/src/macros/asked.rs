@@ -53,7 +53,7 @@ pub(crate) fn in_environment() -> impl Iterator<Item = &'static str> {
 
 /// Tells whether a macro needs the whole board.
 pub(super) fn is_of_all(name: &str) -> bool {
-    OF_ALL.contains(&name) || name == "ISVALIDTIME"
+    OF_ALL.contains(&name) || ["ISVALIDTIME", "NEXTVALIDTIME"].contains(&name)
 }
 
 /// Macros that the configuration alone gives; so do those that begin with [`CONFIGURED_FAMILIES`].

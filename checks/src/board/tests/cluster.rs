@@ -103,3 +103,40 @@ async fn macros_speak_of_other_hosts_and_checks_and_values_are_never_expanded() 
     assert_eq!(view.output, format!("{wanted}{rest}"));
     house.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn macros_ask_of_any_period_whether_and_when_it_holds() {
+    let mut site = cluster_site();
+    // 2001-09-08 was a Saturday, the 9th a Sunday; 1000000000 is 01:46:40 of the 9th, in UTC.
+    let period = |rule: &str| PeriodSpec { rules: vec![rule.to_owned()], ..PeriodSpec::default() };
+    site.periods.insert("always".to_owned(), every_day());
+    site.periods.insert("sunday".to_owned(), period("sunday 02:00-04:00"));
+    site.periods.insert("past".to_owned(), period("2001-01-01 00:00-24:00"));
+    let argv = [
+        "/bin/echo",
+        "$ISVALIDTIME:always$ $ISVALIDTIME:past$ $NEXTVALIDTIME:past$ [$NEXTVALIDTIME:none$]",
+        "$ISVALIDTIME:sunday:1000000000$ $NEXTVALIDTIME:sunday:1000000000$",
+        "$ISVALIDTIME:sunday:1000001000$ $NEXTVALIDTIME:sunday:1000001000$",
+        "[$ISVALIDTIME:none$] [$NEXTVALIDTIME:sunday:noon$]",
+        "$NEXTVALIDTIME:always$ $TIMET$",
+    ];
+    let argv = argv.map(str::to_owned).into();
+    let id = CheckId::check("lb", "echo");
+    let probe = PluginProbe { argv, ..PluginProbe::default() };
+    site.checks.push(CheckSpec::new(id.clone(), Probe::Plugin(probe)));
+    let house = House::start(site);
+    house.checks.recheck(&id).await.unwrap();
+    // The span begins 800 s after the first moment; the second is within it.
+    let wanted = "1 0 0 [] 0 1000000800 1 1000001000 [] [] ";
+    let view = house.wait("lb/echo", |view| view.output.starts_with(wanted)).await;
+    // A period that holds begins now.
+    let now = view.output[wanted.len()..].split_once(' ').unwrap();
+    assert_eq!(now.0, now.1);
+    house.stop().await;
+}
+
+fn every_day() -> PeriodSpec {
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let rules = days.map(|day| format!("{day} 00:00-24:00")).into();
+    PeriodSpec { rules, ..PeriodSpec::default() }
+}
