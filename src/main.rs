@@ -9,7 +9,6 @@ mod config;
 mod daemon;
 mod import;
 mod log;
-mod network;
 
 use std::process::ExitCode;
 

@@ -161,10 +161,15 @@ fn nsca(faults: &mut Faults<'_>, spanned: &Spanned<RawNsca>) -> Option<NscaSpec>
 /// Reads the networks that may send. Without encryption that is this machine unless it is said:
 /// there is nothing else that tells a sender from a stranger.
 fn allow(faults: &mut Faults<'_>, said: Option<&[Text]>, method: NscaMethod) -> Vec<Network> {
-    let Some(said) = said else {
-        let is_open = method == NscaMethod::None;
-        return if is_open { Network::LOOPBACK.to_vec() } else { Vec::new() };
-    };
+    match said {
+        Some(said) => networks(faults, said),
+        None if method == NscaMethod::None => Network::LOOPBACK.to_vec(),
+        None => Vec::new(),
+    }
+}
+
+/// Reads networks; those that are none are faults and left out.
+pub(super) fn networks(faults: &mut Faults<'_>, said: &[Text]) -> Vec<Network> {
     let mut networks = Vec::new();
     for text in said {
         match text.get_ref().parse::<Network>() {

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use noroshi_checks::{HostSpec, Probe};
+use noroshi_checks::{HostSpec, Network, Probe};
 use noroshi_model::Matcher;
 use regex::Regex;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde_spanned::Spanned;
 use toml::de::DeTable;
 
 use super::check::Faults;
+use super::handed::networks;
 use super::host::{Alive, HostConfig};
 use super::pattern::Pattern;
 use super::raw::Text;
@@ -21,7 +22,6 @@ use super::site::RegisteredHost;
 use super::source::Place;
 use super::table::{Table, read};
 use super::{depends, poll};
-use crate::network::Network;
 
 /// The keys of a rule that are no keys of a host.
 const CHOICE: [&str; 4] = ["hosts", "match", "networks", "refuse"];
@@ -126,16 +126,7 @@ impl Rule {
         for name in &raw.hosts {
             choice.names.extend(glob(name.get_ref()));
         }
-        for network in &raw.networks {
-            match Network::parse(network.get_ref()) {
-                Some(network) => choice.networks.push(network),
-                None => faults.at(
-                    &network.span(),
-                    format!("{:?} is no network", network.get_ref()),
-                    "write address and bits, such as 10.1.0.0/16 or 2001:db8::/32",
-                ),
-            }
-        }
+        choice.networks = networks(faults, &raw.networks);
         if let Some(text) = &raw.r#match {
             match selector(text.get_ref()) {
                 Ok(matchers) => choice.matchers = matchers,
@@ -162,8 +153,7 @@ impl Rule {
             }
         };
         let address: Option<IpAddr> = agent.address.parse().ok();
-        let is_within =
-            |network: &Network| address.is_some_and(|address| network.contains(address));
+        let is_within = |network: &Network| address.is_some_and(|address| network.holds(address));
         (names.is_empty() || names.iter().any(|name| name.is_match(&agent.name)))
             && (networks.is_empty() || networks.iter().any(is_within))
             && matchers.iter().all(|matcher| matcher.matches(told(matcher.name())))

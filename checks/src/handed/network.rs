@@ -1,4 +1,4 @@
-//! Networks from which results are taken: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
+//! Networks of addresses: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,6 +37,11 @@ impl Network {
         Self { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), bits: 8 },
         Self { address: IpAddr::V6(Ipv6Addr::LOCALHOST), bits: 128 },
     ];
+
+    /// Returns how many first bits its addresses have in common: 0 to 32, for IPv6 to 128.
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
 
     /// Tells whether an address is in it. An IPv4 address in the form of IPv6 is one of IPv4.
     pub fn holds(&self, address: IpAddr) -> bool {
@@ -107,11 +112,14 @@ mod tests {
             ("::/0", "203.0.113.9", false),
             ("2001:db8::/32", "2001:db8:ffff::1", true),
             ("2001:db8::/32", "2001:db9::1", false),
+            ("2001:db8::/33", "2001:db8:7fff::1", true),
+            ("2001:db8::/33", "2001:db8:8000::1", false),
             ("10.0.0.0/8", "::ffff:10.1.2.3", true),
         ] {
             let network: Network = network.parse().unwrap();
             assert_eq!(network.holds(address.parse().unwrap()), want, "{network} {address}");
         }
+        assert_eq!("10.0.0.0/8".parse().map(|network: Network| network.bits()), Ok(8));
         assert!(Network::LOOPBACK.iter().any(|n| n.holds(Ipv4Addr::new(127, 9, 9, 9).into())));
     }
 

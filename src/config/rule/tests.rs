@@ -117,6 +117,10 @@ fn faults_of_rules_are_told_when_the_files_are_read() {
         ("[[agents.rule]]\ndepends = [\"gone/x\"]\n", "2:12: there is no check `gone/x`"),
         ("[[agents.rule]]\nadress = \"x\"\n", "2:1: unknown field `adress`; did you mean"),
         ("[[agents.rule]]\nnetworks = [\"10.1.0.0/33\"]\n", "2:13: \"10.1.0.0/33\" is no network"),
+        (
+            "[[agents.rule]]\nnetworks = [\"10.1.2.0/16\"]\n",
+            "2:13: \"10.1.2.0/16\" is no network: bits after the first 16 are set; the network is 10",
+        ),
         ("[[agents.rule]]\nmatch = '{os=}'\n", "2:9: \"{os=}\" chooses no machines"),
         ("[agents]\nregister = \"rule\"\n", "2:12: invalid value: string \"rule\", expected true"),
         ("[[agents.rule]]\n[agents.rule.check.x]\n", "2:20: check `x` does not say how to look"),

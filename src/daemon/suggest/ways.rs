@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::network::Network;
+use noroshi_checks::Network;
 
 /// Most hosts that a way is followed through: a loop of routes ends.
 const HOPS_MAX: usize = 16;
@@ -34,14 +34,14 @@ pub(super) enum Way {
     /// Without anybody between.
     Direct,
     /// Through one of these, by a route of so many bits.
-    Through(u8, BTreeSet<IpAddr>),
+    Through(u32, BTreeSet<IpAddr>),
 }
 
 impl Route {
     /// Returns how many bits of an address it fits; `None` when it does not lead there.
-    fn fits(&self, address: IpAddr) -> Option<u8> {
+    fn fits(&self, address: IpAddr) -> Option<u32> {
         match (self.network, self.gateway) {
-            (Some(network), _) => network.contains(address).then_some(network.bits),
+            (Some(network), _) => network.holds(address).then_some(network.bits()),
             (None, Some(gateway)) => (gateway.is_ipv4() == address.is_ipv4()).then_some(0),
             (None, None) => None,
         }
@@ -61,7 +61,7 @@ impl Known {
     /// Notes a route: `default` or a network as `10.8.0.0/16`, and the gateway, empty when there is
     /// none. What cannot be read is left out.
     pub(super) fn route(&mut self, host: &str, dest: &str, gateway: &str) {
-        let network = if dest == "default" { None } else { Network::parse(dest) };
+        let network = if dest == "default" { None } else { dest.parse::<Network>().ok() };
         let gateway = gateway.parse().ok();
         if network.is_some() || (dest == "default" && gateway.is_some()) {
             self.routes.entry(host.to_owned()).or_default().push(Route { network, gateway });
@@ -101,7 +101,7 @@ impl Known {
 
     fn way_to(&self, host: &str, address: IpAddr) -> Way {
         let routes = self.routes.get(host).into_iter().flatten();
-        let fitting: Vec<(u8, Option<IpAddr>)> =
+        let fitting: Vec<(u32, Option<IpAddr>)> =
             routes.filter_map(|route| Some((route.fits(address)?, route.gateway))).collect();
         let Some(bits) = fitting.iter().map(|(bits, _)| *bits).max() else { return Way::Unknown };
         let narrowest = fitting.into_iter().filter(|(fits, _)| *fits == bits);
