@@ -5,9 +5,12 @@ mod house;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Barrier;
 
 use house::noroshi::{Server, program};
-use house::{PATIENCE, Process, wait_for};
+use house::{PATIENCE, Process, http, wait_for};
+use noroshi_model::frame::{self, Frame, HostIdentity};
+use noroshi_model::{Batch, Labels, Sample, Timestamp};
 use serde_json::{Value, json};
 
 /// A folder with an agent's token and config.
@@ -126,4 +129,61 @@ fn labels_that_mean_something_else_are_refused_with_a_text() {
         let role = "[labels]: \"my-role\" is no name of a label: letters, digits and _";
         assert!(text.contains(job) && text.contains(role), "{text}");
     }
+}
+
+/// Sends the first frame of a host as its agent does; returns the answer's status.
+fn report(server: &Server, token: &str, host: &str) -> u16 {
+    let at = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+    let load = Sample { labels: Labels::new([("__name__", "node_load1")]), at, value: 0.5 };
+    let batch = Batch { samples: vec![load], ..Batch::default() };
+    let identity = HostIdentity { name: host.to_owned(), ..HostIdentity::default() };
+    let frame = Frame { host: identity, run: 1, sequence: 1, batch, ..Frame::default() };
+    let packed = zstd::encode_all(&frame::encode(&frame)[..], 3).unwrap();
+    let (mime, request) = ("application/vnd.noroshi.frames", "POST /agent/v1/frames");
+    let body = frame::encode_body(at, &packed);
+    http::send_as(mime, &server.address, request, Some(token), &body).map_or(0, |a| a.status)
+}
+
+/// Goal: a rack whose machines begin at the same time is put in force a few times and not once a
+/// machine, and none of them is lost. Method: each reports from its own thread, all at once, to a
+/// site so large that putting it in force takes longer than a report.
+#[test]
+fn agents_that_begin_at_the_same_time_become_hosts_together() {
+    const AGENTS: usize = 60;
+    let hosts = (0..1500).map(|n| format!("[host.h{n}]\n[host.h{n}.check.x]\npassive = \"1h\"\n"));
+    let mut server =
+        Server::start(Some(&format!("[local]\nwatch = false\n{}", hosts.collect::<String>())));
+    let token = server.command_text(&["token", "create", "agent", "--role", "agent"]);
+    let token = token.trim();
+    let count = |server: &Server, what: &str| server.log().matches(what).count();
+    // Alone, so that the token is known and the site in force.
+    assert_eq!(report(&server, token, "first"), 200);
+    wait_for("the first host", PATIENCE, || host(&server, "first"));
+    wait_for("its site", PATIENCE, || (count(&server, "site applied") > 0).then_some(()));
+    let before = count(&server, "site applied");
+
+    let (begin, names) = (Barrier::new(AGENTS), (0..AGENTS).map(|n| format!("rack{n}")));
+    let names: Vec<String> = names.collect();
+    std::thread::scope(|scope| {
+        for name in &names {
+            let (server, begin) = (&server, &begin);
+            scope.spawn(move || {
+                begin.wait();
+                assert_eq!(report(server, token, name), 200, "{name}");
+            });
+        }
+    });
+    let all_known = |server: &Server| {
+        wait_for("all hosts", PATIENCE, || {
+            names.iter().all(|name| host(server, name).is_some()).then_some(())
+        });
+    };
+    all_known(&server);
+    assert_eq!(count(&server, "a host registered itself"), AGENTS + 1);
+    let applied = count(&server, "site applied") - before;
+    assert!(applied <= AGENTS / 4, "the site was applied {applied} times for {AGENTS} hosts");
+    // They are remembered, each by itself.
+    server.kill();
+    server.begin();
+    all_known(&server);
 }

@@ -28,21 +28,22 @@ impl Answer {
 
 /// Sends one request; `None` when nobody listens or the connection breaks.
 pub fn send(address: &str, request: &str, token: Option<&str>, body: &str) -> Option<Answer> {
-    send_as("application/json", address, request, token, body)
+    send_as("application/json", address, request, token, body.as_bytes())
 }
 
 /// Posts a form, as [`send`].
 pub fn post_form(address: &str, path: &str, token: Option<&str>, form: &str) -> Option<Answer> {
     let request = format!("POST {path}");
-    send_as("application/x-www-form-urlencoded", address, &request, token, form)
+    send_as("application/x-www-form-urlencoded", address, &request, token, form.as_bytes())
 }
 
-fn send_as(
+/// As [`send`], with a body of any kind.
+pub fn send_as(
     mime: &str,
     address: &str,
     request: &str,
     token: Option<&str>,
-    body: &str,
+    body: &[u8],
 ) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
@@ -50,10 +51,10 @@ fn send_as(
         token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
     let text = format!(
         "{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{authorization}\
-         content-type: {mime}\r\ncontent-length: {}\r\n\r\n{body}",
+         content-type: {mime}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(text.as_bytes()).ok()?;
+    stream.write_all(&[text.as_bytes(), body].concat()).ok()?;
     let mut all = Vec::new();
     stream.read_to_end(&mut all).ok()?;
     let end = all.windows(4).position(|four| four == b"\r\n\r\n")?;
