@@ -1,7 +1,5 @@
 //! What people and programs do to the board: acknowledgements, downtimes, comments.
 
-use std::time::Duration;
-
 use noroshi_model::{CheckId, EventBody, Status, Timestamp};
 
 use super::Board;
