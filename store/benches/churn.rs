@@ -53,7 +53,7 @@ fn main() {
         println!(
             "| {generation} | {} | {quiet} | {memory:.0} | {:.1} | {:.1} | {:.1} | {:.0} |",
             stats.series,
-            stats.quiet_bytes as f64 / (1 << 20) as f64,
+            stats.quiet_bytes as f64 / f64::from(1 << 20),
             each(stats.quiet_bytes),
             disk as f64 / 1e6,
             each(disk.saturating_sub(first_disk)),
