@@ -1,5 +1,6 @@
 /** Asks the server. Every call rejects with an {@link ApiError}; a lost session leads to sign-in. */
 
+import type { SignInLink, Token, User } from "./people";
 import type {
   CheckId,
   CheckView,
@@ -11,10 +12,7 @@ import type {
   RangeAnswer,
   Role,
   Session,
-  SignInLink,
-  Token,
   Trace,
-  User,
 } from "./types";
 import type { AddedHost, Availability, AvailabilityReport, FieldFault, HostChoices, HostGets, HostTable, RefusedAgent, SuggestedParent } from "./configuration";
 import { serverTime } from "../state/clock";

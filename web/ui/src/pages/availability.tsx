@@ -113,8 +113,8 @@ function Report({ report, filter, isPlannedLeftOut }: { report: AvailabilityRepo
               <th>What</th>
               <th class="number">Fine</th>
               <th>Time</th>
-              <th class="number">Not known</th>
-              <th class="number">Monitor off</th>
+              <th class="number availability-unseen">Not known</th>
+              <th class="number availability-unseen">Monitor off</th>
             </tr>
           </thead>
           <tbody>
@@ -127,8 +127,8 @@ function Report({ report, filter, isPlannedLeftOut }: { report: AvailabilityRepo
                 <td class="availability-cell">
                   <Bar shares={sharesOf(row, isPlannedLeftOut)} />
                 </td>
-                <td class="number muted">{row.unmonitored_ms > 0 ? formatAge(row.unmonitored_ms) : "–"}</td>
-                <td class="number muted">{row.monitor_off_ms > 0 ? formatAge(row.monitor_off_ms) : "–"}</td>
+                <td class="number muted availability-unseen">{row.unmonitored_ms > 0 ? formatAge(row.unmonitored_ms) : "–"}</td>
+                <td class="number muted availability-unseen">{row.monitor_off_ms > 0 ? formatAge(row.monitor_off_ms) : "–"}</td>
               </tr>
             ))}
           </tbody>

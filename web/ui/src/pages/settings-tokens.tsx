@@ -3,7 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api/client";
-import type { Role, Token } from "../api/types";
+import type { Token } from "../api/people";
+import type { Role } from "../api/types";
 import { Icon } from "../components/icon";
 import { Command, Failure } from "../components/parts";
 import { Moment } from "../components/status";

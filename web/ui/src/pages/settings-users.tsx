@@ -3,7 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api/client";
-import type { Role, User } from "../api/types";
+import type { User } from "../api/people";
+import type { Role } from "../api/types";
 import { Icon } from "../components/icon";
 import { Command, Failure } from "../components/parts";
 import { session } from "../state/session";
