@@ -1,8 +1,9 @@
 //! What stands behind what: parents, dependencies, and a check's own host, as one graph.
 //!
 //! A host is cut off when none of its parents is up; everything else that is named must be fine.
-//! What is fine needs no look further up: that it answers shows that it can be reached. A host that
-//! nothing looks at is taken to be up, which shows nothing: its checks are cut off when it would be.
+//! What is fine needs no look further up: that it answers shows that it can be reached. A host
+//! that nothing looks at is taken to be up, which shows nothing: its checks are cut off when it
+//! would be.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
