@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use noroshi_collector::{Password, PollSpec, Target, prometheus};
 use noroshi_model::{CheckId, Matcher, Records, SeriesSource as _};
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::{Daemon, LOCAL_TOKEN, LocalAccess, plugins, register};
@@ -20,19 +20,26 @@ impl Daemon {
     pub(super) async fn register_hosts(&self, stop: CancellationToken) {
         let mut seen = self.ingest.hosts_seen();
         loop {
-            let first = tokio::select! {
+            let mut told = tokio::select! {
                 () = stop.cancelled() => return,
-                seen = seen.recv() => match seen {
-                    Ok(host) => host,
-                    // What was missed reports again, and is then seen again.
-                    Err(broadcast::error::RecvError::Lagged(_)) => continue,
-                    Err(broadcast::error::RecvError::Closed) => return,
-                },
+                told = seen.recv() => told,
             };
             // When a thousand agents start, the site is applied a few times and not a thousand.
-            let mut hosts = vec![reported(first)];
-            while let Ok(further) = seen.try_recv() {
-                hosts.push(reported(further));
+            let mut hosts = Vec::new();
+            loop {
+                match told {
+                    Ok(host) => hosts.push(reported(host)),
+                    // More than may wait: all that ever reported are looked at.
+                    Err(RecvError::Lagged(_)) => {
+                        hosts = self.ingest.all_hosts().into_iter().map(reported).collect();
+                    }
+                    Err(RecvError::Closed) => return,
+                }
+                told = match seen.try_recv() {
+                    Ok(host) => Ok(host),
+                    Err(TryRecvError::Lagged(number)) => Err(RecvError::Lagged(number)),
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                };
             }
             if let Err(error) = self.register(hosts).await {
                 tracing::error!(error = format!("{error:#}"), "cannot register hosts");

@@ -102,6 +102,11 @@ impl Agents {
         self.reserved.insert(host.to_owned());
     }
 
+    /// Returns what others want to know of each host, by name.
+    pub(super) fn all_seen(&self) -> Vec<HostSeen> {
+        self.by_host.values().map(Known::seen).collect()
+    }
+
     pub(super) fn views(&self) -> Vec<AgentView> {
         self.by_host.values().map(|known| known.view.clone()).collect()
     }

@@ -22,8 +22,8 @@ use unpack::{Read, Unpacker};
 pub use agents::{AgentView, HostSeen};
 pub use plugins::{HostResults, Looks};
 
-/// How many sightings wait for whoever listens. Full: the oldest is dropped; the host is seen
-/// again after the next restart of its agent at the latest.
+/// How many sightings wait for whoever listens. Full: the oldest is dropped; who listens is told so
+/// and finds the host among [`Ingest::all_hosts`].
 const SEEN_QUEUE: usize = 1024;
 
 /// Bodies up to this size, in bytes, are unpacked where they arrive; larger ones elsewhere, so that
@@ -308,6 +308,12 @@ impl Ingest {
     /// Returns the agent of one host; `None` when it has not reported since the start.
     pub fn agent(&self, host: &str) -> Option<AgentView> {
         self.agents.lock().view(host)
+    }
+
+    /// Returns all hosts that have reported since the start, by name: for who missed some of
+    /// [`Ingest::hosts_seen`].
+    pub fn all_hosts(&self) -> Vec<HostSeen> {
+        self.agents.lock().all_seen()
     }
 
     /// Tells of each host that reports for the first time since the start, or otherwise than

@@ -205,6 +205,19 @@ async fn results_are_acknowledged_when_they_are_done_and_requests_come_back() {
 }
 
 #[tokio::test]
+async fn who_listens_too_slowly_is_told_and_finds_all_hosts() {
+    let stage = stage(Limits::default());
+    let mut seen = stage.ingest.hosts_seen();
+    for number in 0..SEEN_QUEUE + 100 {
+        stage.send(&[frame(&format!("h{number}"), 1, 1)]).await.unwrap();
+    }
+    assert!(matches!(seen.recv().await, Err(broadcast::error::RecvError::Lagged(_))));
+    let all = stage.ingest.all_hosts();
+    assert_eq!(all.len(), SEEN_QUEUE + 100);
+    assert!(all.iter().any(|host| host.host == "h0" && host.address == "192.0.2.7"));
+}
+
+#[tokio::test]
 async fn labels_of_a_host_are_known_with_its_readings_and_their_bounds_are_kept() {
     let stage = stage(Limits::default());
     let mut seen = stage.ingest.hosts_seen();
