@@ -340,7 +340,8 @@ impl Board {
         for id in ids {
             let Some(entry) = self.entries.get_mut(id) else { continue };
             if entry.due.is_none() && !entry.is_running {
-                entry.due = entry.first_due(waiting, self.wall, self.away.span, steady);
+                entry.due =
+                    entry.first_due(waiting, self.wall, self.away.lately(self.wall), steady);
                 if let Some(due) = entry.due {
                     self.queue.push(due, id.clone());
                 }

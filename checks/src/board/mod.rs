@@ -75,6 +75,12 @@ impl Default for Away {
 }
 
 impl Away {
+    /// Returns for how long it was away, while that matters; zero once those who send had time to
+    /// come back.
+    fn lately(&self, now: Timestamp) -> Duration {
+        if self.may_be_missed(now) { self.span } else { Duration::ZERO }
+    }
+
     /// Tells whether those who send may not have found the server again.
     fn may_be_missed(&self, now: Timestamp) -> bool {
         // Should the clock be put back meanwhile, the end is further away than it ever was.

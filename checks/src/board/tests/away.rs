@@ -105,6 +105,27 @@ async fn a_restart_each_night_forgives_no_job_that_stays_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_is_no_excuse_for_a_check_that_is_changed_hours_later() {
+    let site = |hours: u64| {
+        let probe = PassiveProbe::heartbeat(Duration::from_hours(hours));
+        let job = CheckSpec::new(CheckId::parse("a/backup"), Probe::Passive(probe));
+        Site { hosts: vec![HostSpec::new("a", "")], checks: vec![job], ..Site::default() }
+    };
+    let house = House::start(site(25));
+    let call = Heartbeat::Done { status: Status::Ok, output: String::new() };
+    house.checks.heartbeat(&CheckId::parse("a/backup"), call).await.unwrap();
+    let (clock, records, series) = house.stop().await;
+    tokio::time::sleep(Duration::from_hours(20)).await;
+    let house = House::start_with(site(25), clock, records, series);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    house.checks.apply(site(24));
+    let due = house.checks.check(&CheckId::parse("a/backup")).unwrap().next_check.unwrap();
+    let left = due.since(house.clock.now()).as_secs();
+    assert!((10_000..=10_800).contains(&left), "three hours are left of 24: {left} s");
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn checks_of_a_host_that_does_not_answer_for_itself_are_cut_off_with_it() {
     let mut silent = HostSpec::new("silent", "192.0.2.1");
     silent.parents = vec!["router".to_owned()];
